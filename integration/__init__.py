@@ -1,0 +1,1 @@
+"""Tests on a real kernel, each on a throw-away host."""

@@ -1,0 +1,183 @@
+"""apply, plan, status and destroy, and what they leave alone."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from integration.snapshot import snapshot
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from integration.commands.conftest import Laneway
+    from integration.throwaway import Throwaway
+
+STRANGERS = """
+ip rule add pref 500 fwmark 0x1/0xff lookup 500; ip -6 rule add pref 500 fwmark 0x1/0xff lookup 500
+ip route add 203.0.113.0/24 via 192.0.2.9 table 500; ip -6 route add 2001:db8:99::/48 via 2001:db8:a::9 table 500
+ip link add docker0 group 7 type bridge; ip link set docker0 up; ip addr add 172.17.0.1/16 dev docker0
+ipset create blocklist hash:net; ipset add blocklist 203.0.113.66
+ip netns add stranger
+for tool in iptables ip6tables; do
+    $tool -t mangle -A PREROUTING -i docker0 -j MARK --set-xmark 0x1/0xff
+    $tool -N DOCKER; $tool -A FORWARD -o docker0 -j DOCKER; $tool -A DOCKER -p tcp --dport 80 -j ACCEPT
+    $tool -t nat -A POSTROUTING -o docker0 -j MASQUERADE
+    $tool -P FORWARD DROP
+done
+"""
+
+
+def test_destroy_leaves_the_host_as_it_was(router: Throwaway, laneway: Laneway, hosting: Path) -> None:
+    before = snapshot(router)
+
+    laneway("apply", hosting)
+    laneway("destroy")
+
+    assert snapshot(router) == before
+
+
+def test_what_others_own_is_as_it_was(router: Throwaway, laneway: Laneway, quickstart: Path) -> None:
+    router.sh(STRANGERS)
+    before = snapshot(router)
+
+    laneway("apply", quickstart)
+    during = snapshot(router)
+    laneway("destroy")
+
+    assert snapshot(router) == before
+    for rule in ("fwmark 0x1/0xff lookup 500", "172.17.0.1/16", "blocklist", "stranger"):
+        assert any(rule in part for part in during.values())
+
+
+def test_a_second_apply_changes_nothing_at_all(router: Throwaway, laneway: Laneway, quickstart: Path) -> None:
+    laneway("apply", quickstart)
+    before = snapshot(router)
+    router.sh("(ip monitor all > /run/seen 2>&1 & echo $! > /run/monitor); sleep 0.3")
+
+    answer = laneway.json("apply", quickstart)
+
+    router.sh("sleep 0.3; kill $(cat /run/monitor)")
+    changes = [line for line in router.sh("cat /run/seen").splitlines() if "[NEIGH]" not in line]
+    router.sh("rm /run/seen /run/monitor")
+    assert answer == {"laneway": 1, "changed": False, "generation": 1, "steps": []}
+    assert changes == []
+    assert snapshot(router) == before
+
+
+def test_a_second_apply_says_so(laneway: Laneway, quickstart: Path) -> None:
+    laneway("apply", quickstart)
+
+    assert laneway("apply", quickstart).stdout == "nothing to do: the host holds the policy (generation 1)\n"
+
+
+def test_plan_shows_commands_and_changes_nothing(router: Throwaway, laneway: Laneway, quickstart: Path) -> None:
+    before = snapshot(router)
+
+    text = laneway("plan", quickstart, code=4).stdout
+
+    assert "ip netns add acme-web\n" in text
+    assert "ip -6 route add unreachable default metric 4294967294 table 20017 proto 147\n" in text
+    assert snapshot(router) == before
+
+
+def test_after_apply_a_plan_has_nothing_to_do(laneway: Laneway, hosting: Path) -> None:
+    laneway("apply", hosting)
+
+    assert laneway.json("plan", hosting)["steps"] == []
+
+
+def test_tables_have_names(router: Throwaway, laneway: Laneway, quickstart: Path) -> None:
+    laneway("apply", quickstart)
+
+    assert "default via 192.0.2.1 dev eth0" in router.sh("ip route show table lw.acme.north")
+    assert "default via 2001:db8:b::1 dev eth1" in router.sh("ip -6 route show table lw.acme.south")
+
+
+def test_lost_leases_are_read_back_from_the_kernel(router: Throwaway, laneway: Laneway, hosting: Path) -> None:
+    laneway("apply", hosting)
+    lanes = laneway.json("status")["lanes"]
+    router.sh("rm /etc/iproute2/rt_tables.d/laneway.conf")
+
+    laneway("apply", hosting)
+
+    assert laneway.json("status")["lanes"] == lanes
+
+
+def test_one_tenants_file_leaves_the_others_running(router: Throwaway, laneway: Laneway, hosting: Path) -> None:
+    laneway("apply", hosting)
+    before = snapshot(router)
+    one = next(path for path in sorted(hosting.glob("*.toml")) if "[tenants" in path.read_text())
+
+    done = laneway("apply", one)
+
+    assert "nothing to do" in done.stdout
+    assert "left as they are, since the policy does not name them" in done.stderr
+    assert snapshot(router) == before
+
+
+def test_prune_removes_what_the_policy_does_not_name(router: Throwaway, laneway: Laneway, quickstart: Path) -> None:
+    laneway("apply", quickstart)
+    router.sh(f"sed '/tenants.globex/,$d' {quickstart} > /run/acme.toml")
+
+    laneway("apply", "/run/acme.toml", "--prune")
+
+    assert {lane["tenant"] for lane in laneway.json("status")["lanes"]} == {"acme"}
+    assert "lwb-globex" not in router.sh("ip link")
+
+
+def test_destroy_of_one_tenant_leaves_the_other(router: Throwaway, laneway: Laneway, quickstart: Path) -> None:
+    laneway("apply", quickstart)
+
+    laneway("destroy", "globex")
+
+    assert "globex" not in router.sh("ip link; ip netns; cat /etc/iproute2/rt_tables.d/laneway.conf")
+    assert laneway.json("status")["in_sync"]
+
+
+def test_an_uplink_that_is_not_there_yet_is_closed(router: Throwaway, laneway: Laneway, quickstart: Path) -> None:
+    router.sh("ip link del eth1")
+
+    done = laneway("apply", quickstart)
+
+    assert "uplink south: interface eth1 is not up; its lanes are closed until the next apply" in done.stderr
+    left = router.sh("ip route show table lw.globex.south")
+    assert "unreachable default" in left
+    assert "default via" not in left
+
+
+def test_what_of_others_is_in_the_way_is_named(router: Throwaway, laneway: Laneway, quickstart: Path) -> None:
+    router.sh("ip link add lwb-acme type bridge; ip rule add pref 12345 lookup 7; ip netns add globex-app")
+    before = snapshot(router)
+
+    done = laneway("apply", quickstart, code=7)
+
+    assert "link lwb-acme exists and is not laneway's" in done.stderr
+    assert "ip rule priorities 10000-19999 (host.priorities) are in use" in done.stderr
+    assert "network namespace globex-app exists" in done.stderr
+    assert snapshot(router) == before
+
+
+def test_the_operators_chain_is_never_flushed(router: Throwaway, laneway: Laneway, quickstart: Path) -> None:
+    laneway("apply", quickstart)
+    router.sh("iptables -A LANEWAY-USER -s 203.0.113.66 -j DROP")
+
+    laneway("apply", quickstart)
+    laneway("destroy")
+
+    assert "-A LANEWAY-USER -s 203.0.113.66/32 -j DROP" in router.sh("iptables -S LANEWAY-USER")
+
+
+def test_exec_runs_inside(laneway: Laneway, hosting: Path, quickstart: Path) -> None:
+    laneway("apply", quickstart)
+
+    assert "10.20.0.10/24" in laneway("exec", "acme/web", "--", "ip", "-o", "addr", "show", "eth0").stdout
+
+
+def test_without_rights_nothing_is_tried(router: Throwaway, quickstart: Path) -> None:
+    script = f"setpriv --bounding-set=-net_admin --inh-caps=-net_admin {sys.executable} -m laneway apply {quickstart}"
+
+    done = router.run(["sh", "-c", script], check=False)
+
+    assert done.returncode == 2
+    assert "this needs the right to change the network (CAP_NET_ADMIN)" in done.stderr

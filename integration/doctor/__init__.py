@@ -1,0 +1,1 @@
+"""What breaks a policy, done to throw-away hosts, and the doctor's remedies."""

@@ -1,0 +1,1 @@
+"""The walk against packets."""

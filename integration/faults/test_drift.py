@@ -1,0 +1,185 @@
+"""Every way to damage what laneway made is seen, named, and mended by apply, which does that and no more."""
+
+from __future__ import annotations
+
+import json
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, NamedTuple
+
+import pytest
+
+from integration.faults.driver import Hosts, done, laneway, snapshot
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from integration.throwaway import Throwaway
+
+
+class Damage(NamedTuple):
+    """A way to damage, as a shell script, and the steps that mend it."""
+
+    script: str
+    mended: tuple[tuple[str, str], ...]  # kind, and what its summary has
+
+
+MARK = "LANEWAY-MARK"
+DAMAGE = {
+    "a flushed chain": Damage("iptables-{v} -t mangle -F LANEWAY-MARK", (("chains", MARK),)),
+    "a flushed chain of IPv6": Damage("ip6tables-{v} -F LANEWAY-FORWARD", (("chains", "ip6tables -t filter, chain"),)),
+    "a rule taken out": Damage("iptables-{v} -D LANEWAY-FORWARD 2", (("chains", "LANEWAY-FORWARD"),)),
+    "an edited rule": Damage(
+        "iptables-{v} -R LANEWAY-FORWARD 3 -m comment --comment lw:-:other -j ACCEPT", (("chains", "LANEWAY-FORWARD"),)
+    ),
+    "rules in another order": Damage(
+        "iptables-{v} -t mangle -I LANEWAY-MARK 1 $(iptables-{v} -t mangle -S LANEWAY-MARK | tail -1 | cut -d' ' -f3-)"
+        " && iptables-{v} -t mangle -D LANEWAY-MARK $(($(iptables-{v} -t mangle -S LANEWAY-MARK | wc -l) - 1))",
+        (("chains", MARK),),
+    ),
+    "a foreign rule in our chain": Damage(
+        "iptables-{v} -I LANEWAY-FORWARD 1 -s 203.0.113.7 -j ACCEPT", (("chains", "LANEWAY-FORWARD"),)
+    ),
+    "a foreign rule at its end": Damage(
+        "ip6tables-{v} -t nat -A LANEWAY-SNAT -j ACCEPT", (("chains", "ip6tables -t nat, chain LANEWAY-SNAT"),)
+    ),
+    "our jump below a foreign ACCEPT": Damage("iptables-{v} -I FORWARD 1 -j ACCEPT", (("jumps", "FORWARD"),)),
+    "our jump deleted": Damage(
+        "eval iptables-{v} -D FORWARD $(iptables-{v} -S FORWARD | grep LANEWAY | cut -d' ' -f3-)",
+        (("jumps", "FORWARD"),),
+    ),
+    "a deleted ip rule": Damage("ip rule del pref 10000", (("fib_rules", "pref 10000"),)),
+    "a deleted ip rule of IPv6": Damage("ip -6 rule del pref 19999", (("fib_rules", "pref 19999"),)),
+    "a rule of ours that we did not write": Damage(
+        "ip rule add pref 10900 fwmark 0x110000/0xffff0000 lookup main protocol 147", (("fib_rules", "pref 10900"),)
+    ),
+    "a deleted default": Damage(
+        "ip route del default via 192.0.2.1 table 20017 proto 147", (("routes", "default via 192.0.2.1"),)
+    ),
+    "a deleted last route": Damage(
+        "ip -6 route del unreachable default metric 4294967294 table 20017", (("routes", "unreachable default"),)
+    ),
+    "a route led elsewhere": Damage(
+        "ip route replace default via 198.51.100.1 dev eth1 onlink table 20017 proto 147", (("routes", "192.0.2.1"),)
+    ),
+    "a route of ours that we did not write": Damage(
+        "ip route add 10.99.0.0/24 dev eth1 table 20017 proto 147", (("routes", "10.99.0.0/24"),)
+    ),
+    "a deleted set entry": Damage("ipset del lw-net4 10.20.0.0/24", (("entries", "lw-net4 10.20.0.0/24"),)),
+    "a set entry with another mark": Damage(
+        "ipset -exist add lw-src4 10.20.0.0/24,lwb-acme skbmark 0x120000/0xffff0000", (("entries", "lw-src4"),)
+    ),
+    "a foreign set entry": Damage("ipset add lw-net6 2001:db8:99::/64", (("entries", "2001:db8:99::/64"),)),
+    "a changed sysctl": Damage("echo 0 > /proc/sys/net/ipv4/ip_forward", (("sysctls", "net/ipv4/ip_forward=1"),)),
+    "a changed sysctl of a bridge": Damage(
+        "echo 0 > /proc/sys/net/ipv4/conf/lwb-acme/arp_ignore", (("sysctls", "lwb-acme/arp_ignore=1"),)
+    ),
+    "a bridge out of our group": Damage("ip link set lwb-acme alias other", (("links", "lwb-acme"),)),
+    "a veth off its bridge": Damage("ip link set $(ls /sys/class/net | grep ^lwv) nomaster", (("links", "master"),)),
+    "table names edited": Damage(
+        "echo '20017 other' >> /etc/iproute2/rt_tables.d/laneway.conf", (("files", "rt_tables.d/laneway.conf"),)
+    ),
+    "table names deleted": Damage(
+        "rm /etc/iproute2/rt_protos.d/laneway.conf", (("files", "rt_protos.d/laneway.conf"),)
+    ),
+    "leftovers in the other variant": Damage(
+        "iptables-{o} -N LANEWAY-FORWARD; iptables-{o} -A LANEWAY-FORWARD -m comment --comment lw:-:unmarked -j DROP;"
+        "iptables-{o} -I FORWARD -j LANEWAY-FORWARD -m comment --comment lw:-:jump",
+        (("leftovers", "FORWARD"), ("leftovers", "LANEWAY-FORWARD")),
+    ),
+}
+
+# Their mending takes along what stands on them.
+WIDER = {
+    "a deleted address": ("ip addr del 10.20.0.1/24 dev lwb-acme", "10.20.0.1/24"),
+    "a link down": ("ip link set lwb-acme down", "lwb-acme"),
+    "a deleted bridge": ("ip link del lwb-acme", "lwb-acme"),
+    "a deleted netns": ("ip netns del acme-web", "acme-web"),
+    "a workload's link down": ("ip -n acme-web link set eth0 down", "eth0"),
+    "addresses flushed": ("ip addr flush dev lwb-acme", "10.20.0.1/24"),
+    "a lane's table flushed": ("ip route flush table 20017; ip -6 route flush table 20017", "table 20017"),
+    "all ip rules flushed": ("for n in $(ip rule | grep -o '^1[0-9]*'); do ip rule del pref $n; done", "pref 10000"),
+    "mangle flushed": ("iptables-{v} -t mangle -F; ip6tables-{v} -t mangle -F", "LANEWAY-MARK"),
+    "all chains of a table gone": ("iptables-{v} -t nat -F; iptables-{v} -t nat -X", "LANEWAY-SNAT"),
+}
+
+
+@pytest.fixture(scope="module")
+def hosts() -> Iterator[Hosts]:
+    with ExitStack() as stack:
+        yield Hosts(stack)
+
+
+@pytest.fixture(params=["nft", "legacy"])
+def variant(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def damage(host: Throwaway, variant: str, script: str) -> None:
+    other = {"nft": "legacy", "legacy": "nft"}[variant]
+    host.sh(script.replace("{v}", variant).replace("{o}", other))
+
+
+def seen(host: Throwaway) -> list[tuple[str, str]]:
+    """Return the steps that `status` and `plan` name alike."""
+    status = laneway(host, "status", "--json")
+    plan = laneway(host, "plan", "--json", "/run/a.toml")
+    assert (status.code, plan.code) == (4, 4), (status, plan)
+    assert json.loads(status.out)["in_sync"] is False
+    steps = json.loads(plan.out)["steps"]
+    assert json.loads(status.out)["drift"] == steps
+    return [(step["kind"], step["summary"]) for step in steps]
+
+
+def mended(host: Throwaway, steps: list[tuple[str, str]]) -> None:
+    """Apply, and assert that it did these steps."""
+    answer = json.loads(done(host, "apply", "--json", "/run/a.toml"))
+    assert [(step["kind"], step["summary"]) for step in answer["steps"]] == steps
+    assert laneway(host, "status").code == 0
+
+
+@pytest.mark.parametrize("case", DAMAGE.values(), ids=DAMAGE)
+def test_damage_is_named_and_only_that_is_mended(hosts: Hosts, variant: str, case: Damage) -> None:
+    host = hosts.get(variant)
+    before = snapshot(host)
+    damage(host, variant, case.script)
+
+    steps = seen(host)
+
+    assert len(steps) == len(case.mended), steps
+    for (kind, summary), (wanted, part) in zip(steps, case.mended, strict=True):
+        assert kind == wanted
+        assert part in summary
+    mended(host, steps)
+    _take_foreign_rules_away(host, variant)
+    assert sorted(snapshot(host).splitlines()) == sorted(before.splitlines())
+
+
+def _take_foreign_rules_away(host: Throwaway, variant: str) -> None:
+    """Take away what the damage left of others', which apply must not."""
+    host.run([f"iptables-{variant}", "-D", "FORWARD", "-j", "ACCEPT"], check=False)
+
+
+@pytest.mark.parametrize("case", WIDER.values(), ids=WIDER)
+def test_damage_that_took_more_along_is_named_and_mended(hosts: Hosts, variant: str, case: tuple[str, str]) -> None:
+    script, part = case
+    host = hosts.get(variant)
+    damage(host, variant, script)
+
+    steps = seen(host)
+
+    assert any(part in summary for _, summary in steps), steps
+    mended(host, steps)
+
+
+def test_the_policy_moves_to_the_other_variant_with_all_it_remembers(hosts: Hosts, variant: str) -> None:
+    host = hosts.get(variant)
+    other = {"nft": "legacy", "legacy": "nft"}[variant]
+    host.sh(f"sed 's/iptables = .*/iptables = \"{other}\"/' /run/a.toml > /run/moved.toml")
+
+    done(host, "apply", "/run/moved.toml")
+
+    assert "LANEWAY" not in host.sh(f"iptables-{variant}-save; ip6tables-{variant}-save")
+    assert laneway(host, "plan", "/run/moved.toml").code == 0
+    done(host, "destroy")
+    assert "LANEWAY" not in host.sh(f"iptables-{other}-save; ip6tables-{other}-save")
+    assert host.sh("cat /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv6/conf/all/forwarding") == "0\n0\n"

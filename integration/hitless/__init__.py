@@ -1,0 +1,1 @@
+"""Changes under load: who is not meant loses nothing, and nobody goes astray."""

@@ -1,0 +1,180 @@
+"""While others come, change, fail and go, an unaffected tenant loses no packet, and none takes a wrong uplink."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Literal
+
+import pytest
+
+from integration.hitless.flood import Flood, arrived, count
+from laneway.apply.transaction import transact
+from laneway.cli.wire import carry_out, look_at
+from laneway.errors import HostRefused, StepFailed
+from laneway.lab.run import Lab
+from laneway.policy.load import load_text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from laneway.plan.steps import Step
+    from laneway.policy.model import PolicySet
+
+Variant = Literal["nft", "legacy"]
+
+BASE = """
+[uplinks.north]
+interface = "eth0"
+gateways = ["192.0.2.1", "2001:db8:a::1"]
+
+[uplinks.south]
+interface = "eth1"
+gateways = ["198.51.100.1", "2001:db8:b::1"]
+
+[tenants.steady]
+subnets = ["10.20.0.0/24", "fd20::/64"]
+uplinks = ["north", "south"]
+[tenants.steady.workloads.web]
+addresses = ["10.20.0.10", "fd20::10"]
+publish = ["8080:80/tcp"]
+"""
+
+OTHER = """
+[tenants.moving]
+subnets = ["10.30.0.0/24", "fd30::/64"]
+uplinks = ["{uplink}"]
+[tenants.moving.workloads.app]
+addresses = ["10.30.0.10", "fd30::10"]
+publish = ["{port}:80/tcp"]
+"""
+
+CLASSES = """
+[[tenants.moving.classes]]
+name = "quiet"
+match = { protocol = "tcp", ports = [25] }
+action = "reject"
+"""
+
+GUEST = """
+[tenants.guest]
+subnets = ["10.40.0.0/24", "fd40::/64"]
+uplinks = ["south", "north"]
+snat = { north = ["192.0.2.30"] }
+[tenants.guest.workloads.app]
+addresses = ["10.40.0.10", "fd40::10"]
+"""
+
+ROUND = (
+    BASE,
+    BASE + OTHER.format(uplink="south", port=9000),
+    BASE + OTHER.format(uplink="north", port=9000),
+    BASE + OTHER.format(uplink="north", port=9001) + CLASSES + GUEST,
+    BASE + OTHER.format(uplink="south", port=9001) + GUEST,
+)
+ROUNDS = 10
+STEADY, MOVING = 9999, 9998
+
+
+def policy(text: str, variant: Variant) -> PolicySet:
+    """Return the policy for a host of this variant."""
+    loaded = load_text(text)
+    return replace(loaded, host=replace(loaded.host, iptables=variant))
+
+
+def change_again_and_again(variant: Variant) -> int:
+    """Apply the policies in turn; return how many times anything changed."""
+    changed = 0
+    for _ in range(ROUNDS):
+        for text in ROUND:
+            changed += carry_out(look_at(policy(text, variant), prune=True)).changed
+    return changed
+
+
+def fail_again_and_again(variant: Variant) -> int:
+    """Fail in the middle of changes, at one step after another, and go back; return how many times."""
+    failures = 0
+    for number in range(6):
+        scene = look_at(policy(ROUND[3], variant), prune=True)
+        scene.kernel.run = _failing(scene.kernel.run, number + 2)  # type: ignore[method-assign, assignment]
+        try:
+            transact(scene.kernel, desired=scene.aim.desired, observed=scene.observed, field=scene.aim.lanes.field)
+        except HostRefused:
+            failures += 1
+    return failures
+
+
+def _failing(honest: Callable[[Sequence[Step]], None], at: int) -> Callable[[Sequence[Step]], None]:
+    """Return a `run` that fails, once, at its call number `at`."""
+    calls = itertools.count(1)
+
+    def run(steps: Sequence[Step]) -> None:
+        if next(calls) == at:
+            raise StepFailed(steps[0], "broken on purpose")
+        honest(steps)
+
+    return run
+
+
+@pytest.mark.parametrize("variant", ["nft", "legacy"])
+def test_fifty_changes_of_others_cost_nobody_a_packet(variant: Variant) -> None:
+    with Lab(policy(ROUND[-1], variant)) as lab:
+        lab.call(lambda: carry_out(look_at(policy(BASE, variant))).changed)
+        count(lab, STEADY)
+        flood = Flood(lab, "steady-web", STEADY)
+        time.sleep(0.5)
+
+        changed = lab.call(lambda: change_again_and_again(variant))
+        failures = lab.call(lambda: fail_again_and_again(variant))
+        sent = flood.stop()
+
+        seen = arrived(lab)
+    assert changed >= 49
+    assert failures == 6
+    assert sent > 1000
+    assert seen == {
+        ("north", STEADY, 4): sent,
+        ("north", STEADY, 6): sent,
+        ("south", STEADY, 4): 0,
+        ("south", STEADY, 6): 0,
+    }
+
+
+@pytest.mark.parametrize("variant", ["nft", "legacy"])
+def test_a_tenant_that_moves_leaves_by_its_uplinks_and_no_other(variant: Variant) -> None:
+    both = ROUND[1:3]  # one tenant by south alone, then by north alone
+    with Lab(policy(both[0], variant)) as lab:
+        lab.call(lambda: carry_out(look_at(policy(both[0], variant))).changed)
+        count(lab, STEADY, MOVING)
+        flood = Flood(lab, "moving-app", MOVING)
+        time.sleep(0.5)
+        before = arrived(lab)
+
+        lab.call(lambda: carry_out(look_at(policy(both[1], variant))).changed)
+        between = arrived(lab)
+        time.sleep(0.5)
+        after = arrived(lab)
+        flood.stop()
+
+    for family in (4, 6):
+        assert before["north", MOVING, family] == 0
+        assert before["south", MOVING, family] > 0
+        assert after["south", MOVING, family] == between["south", MOVING, family]
+        assert after["north", MOVING, family] > between["north", MOVING, family]
+
+
+@pytest.mark.parametrize("variant", ["nft", "legacy"])
+def test_destroying_the_others_costs_nobody_a_packet(variant: Variant) -> None:
+    with Lab(policy(ROUND[-1], variant)) as lab:
+        lab.call(lambda: carry_out(look_at(policy(ROUND[-1], variant))).changed)
+        count(lab, STEADY)
+        flood = Flood(lab, "steady-web", STEADY)
+        time.sleep(0.5)
+
+        lab.call(lambda: carry_out(look_at(policy(BASE, variant), prune=True)).changed)
+        sent = flood.stop()
+
+        seen = arrived(lab)
+    assert seen["north", STEADY, 4] == seen["north", STEADY, 6] == sent
+    assert seen["south", STEADY, 4] == seen["south", STEADY, 6] == 0

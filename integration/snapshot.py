@@ -1,0 +1,58 @@
+"""What a host is, as tools that laneway's makers did not write tell it: for "as it was before"."""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from integration.throwaway import Throwaway
+
+_SYSCTLS = r"""
+sysctl -a 2>/dev/null | grep -E '^net\.(ipv4|ipv6|bridge)\.' \
+| grep -vE 'stable_secret|nf_conntrack_count|base_reachable'
+"""
+
+_RUN = r"""
+find /run \( -path /run/layers -o -path /run/netns -o -name laneway.lock -o -name xtables.lock \) -prune -o -print \
+| sort
+"""
+
+SETTLING = 5  # seconds that duplicate address detection may take (RFC 4862)
+
+COMMANDS = {
+    "links": "ip -o link",
+    "addresses": "ip -o addr | sed 's/ *valid_lft.*//'",
+    "rules": "ip rule; ip -6 rule",
+    "routes": "ip route show table all; ip -6 route show table all",
+    "netns": "ip netns | sort; ls -A /run/netns 2>/dev/null || true",
+    "sets": "ipset save",
+    "nft": "nft --stateless list ruleset",
+    "legacy": "iptables-legacy-save; ip6tables-legacy-save",
+    "sysctls": _SYSCTLS,
+    "etc": "find /etc/iproute2 /etc/netns -type f -exec sha256sum {} + 2>/dev/null | sort || true",
+    "run": _RUN,
+}
+
+
+def snapshot(host: Throwaway) -> dict[str, str]:
+    """Return the host, part by part, once no address is tentative and nothing changes by itself."""
+    deadline = time.monotonic() + SETTLING
+    while "tentative" in host.sh("ip addr") and time.monotonic() < deadline:
+        time.sleep(0.1)
+    parts = {name: host.sh(command) for name, command in COMMANDS.items()}
+    parts["legacy"] = _without_empty_tables(parts["legacy"])
+    parts["nft"] = _without_empty_chains(parts["nft"])
+    return parts
+
+
+def _without_empty_tables(saved: str) -> str:
+    """Drop dates, counters, and tables without a rule: the kernel keeps a legacy table for good once it is there."""
+    text = re.sub(r"(?m)^#.*\n", "", re.sub(r"\[\d+:\d+\]", "", saved))
+    return re.sub(r"(?m)^\*\w+\n(:\w+ ACCEPT \n)+COMMIT\n", "", text)
+
+
+def _without_empty_chains(ruleset: str) -> str:
+    """Drop base chains without a rule: those that iptables-nft makes in a table of somebody else's stay there."""
+    return re.sub(r"\n?\tchain \w+ \{\n\t\ttype [^\n]*policy accept;\n\t\}\n", "", ruleset)

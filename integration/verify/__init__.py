@@ -1,0 +1,1 @@
+"""verify, status and the pytest plugin on throw-away hosts."""

@@ -1,0 +1,165 @@
+"""Generations: every policy that was put in force on this host, with who did it, when, and what it changed.
+
+A directory each, `generations/7`, with `policy.toml` and `about.toml`. It gets its name in one rename when its
+change is done, and the file `reverted` when the change was taken back for want of a confirmation.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import sys
+import tomllib
+from collections import Counter
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from laneway.apply.durable import make_directory, put_in_place, sweep, write_synced
+from laneway.policy.write import to_toml
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from laneway.plan.steps import Step
+    from laneway.policy.model import PolicySet
+
+KEPT = 100
+"""Generations that are kept; older ones are removed."""
+
+POLICY = "policy.toml"
+ABOUT = "about.toml"
+REVERTED = "reverted"
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """One policy that was in force."""
+
+    number: int
+    path: Path
+    when: datetime
+    who: str
+    command: str
+    changes: Mapping[str, int]  # how many objects of which kind; empty: none
+    restores: int | None = None  # the generation that it brought back
+    destroyed: bool = False  # nothing of laneway's was left on the host
+    reverted: bool = False
+
+    @property
+    def policy(self) -> Path:
+        """Return the file with the policy."""
+        return self.path / POLICY
+
+
+def every(directory: Path) -> tuple[Generation, ...]:
+    """Return all generations below `directory`, the oldest first; what cannot be read as one is passed over."""
+    try:
+        numbers = sorted(int(each.name) for each in directory.iterdir() if each.name.isdigit())
+    except OSError:
+        return ()
+    found = (_read(directory / str(number), number) for number in numbers)
+    return tuple(each for each in found if each is not None)
+
+
+def in_force(directory: Path) -> Generation | None:
+    """Return the newest generation that was not taken back."""
+    return next((each for each in reversed(every(directory)) if not each.reverted), None)
+
+
+def previous(directory: Path) -> Generation | None:
+    """Return the generation before the one in force; one that was brought back counts as the one it is a copy of."""
+    known = {each.number: each for each in every(directory) if not each.reverted}
+    number = max(known, default=0)
+    while number in known and known[number].restores in known:
+        number = known[number].restores or 0
+    return known.get(max((each for each in known if each < number), default=0))
+
+
+def _read(path: Path, number: int) -> Generation | None:
+    try:
+        about: dict[str, Any] = tomllib.loads((path / ABOUT).read_text(encoding="utf-8"))
+        return Generation(
+            number,
+            path,
+            about["when"],
+            about["who"],
+            about["command"],
+            about.get("changes", {}),
+            about.get("restores"),
+            about.get("destroyed", False),
+            (path / REVERTED).exists(),
+        )
+    except (OSError, tomllib.TOMLDecodeError, KeyError):
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A generation to be: on disk as a whole, but without its number."""
+
+    directory: Path
+    aside: Path
+
+    def keep(self) -> int:
+        """Give it the next number, which puts it in force, and return that; raises OSError."""
+        numbers = [int(each.name) for each in self.directory.iterdir() if each.name.isdigit()]
+        number = max(numbers, default=0) + 1
+        put_in_place(self.aside, self.directory / str(number))
+        for old in sorted(numbers)[: -KEPT + 1]:
+            sweep(self.directory / str(old))
+        return number
+
+    def drop(self) -> None:
+        """Remove it."""
+        sweep(self.aside)
+
+
+def draft(
+    directory: Path, policy: PolicySet, steps: Sequence[Step], *, restores: int | None = None, destroyed: bool = False
+) -> Draft:
+    """Write down a generation without putting it in force; raises OSError, and leaves nothing of it then."""
+    import toml
+
+    make_directory(directory)
+    for old in directory.glob(".draft-*"):  # of processes that were killed
+        sweep(old)
+    aside = directory / f".draft-{os.getpid()}"
+    about = {
+        "when": datetime.now(UTC).replace(microsecond=0),
+        "who": who(),
+        "command": " ".join(["laneway", *sys.argv[1:]]),
+        "destroyed": destroyed,
+        **({"restores": restores} if restores is not None else {}),
+        "changes": dict(Counter(step.kind for step in steps)),
+    }
+    try:
+        aside.mkdir(mode=0o700)
+        write_synced(aside / POLICY, to_toml(policy).encode())
+        write_synced(aside / ABOUT, toml.dumps(about).encode())
+    except OSError:
+        sweep(aside)
+        raise
+    return Draft(directory, aside)
+
+
+def who() -> str:
+    """Return the name of the person behind this process: who called sudo, or logged in."""
+    return os.environ.get("SUDO_USER") or _login() or _name(os.getuid())
+
+
+def _login() -> str:
+    try:
+        with open("/proc/self/loginuid", encoding="ascii") as file:  # noqa: PTH123  a number the kernel keeps
+            number = int(file.read())
+    except (OSError, ValueError):
+        return ""
+    return "" if number == 0xFFFFFFFF else _name(number)  # noqa: PLR2004  (uid_t) -1: nobody logged in
+
+
+def _name(number: int) -> str:
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return str(number)

@@ -1,0 +1,132 @@
+"""The way back: the host planned to where it was, as far as it lets itself be."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+from laneway.errors import Exit, LanewayError
+from laneway.plan.plan import plan
+from laneway.plan.steps import Op
+from laneway.plan.words import command
+from laneway.state.host import HostState
+from laneway.state.links import HOST
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from laneway.apply.ports import Kernel
+    from laneway.plan.steps import Step
+
+ATTEMPTS = 4
+"""How often the way back is planned anew: what stood in the way may have gone."""
+
+_TABLES = frozenset({"chains", "jumps", "priors"})
+_PAUSE = 0.2  # seconds, growing, before another attempt
+_WHOLE = frozenset({"chains", "jumps", "priors", "leftovers"})  # an xt_table is written in one COMMIT
+
+
+class RollbackIncomplete(LanewayError):  # noqa: N818  it is a state of the host
+    """The host could not be planned back to where it was; `remaining` is left to do by hand."""
+
+    exit_code = Exit.INCOMPLETE
+
+    def __init__(self, message: str, remaining: tuple[Step, ...]) -> None:
+        """Keep what is left to do."""
+        super().__init__(message, "type the commands below, or mend the cause and apply again")
+        self.remaining = remaining
+        self.commands = tuple(command(step) for step in remaining)
+
+
+def lots(steps: Sequence[Step]) -> Iterator[list[Step]]:
+    """Yield the steps in lots that are done in bulk: of one kind and operation, or all of iptables."""
+    for _, group in groupby(steps, key=lambda step: "iptables" if step.kind in _TABLES else (step.kind, step.op)):
+        yield list(group)
+
+
+def go_back(kernel: Kernel, before: HostState, done: Sequence[Step], cause: BaseException) -> tuple[Step, ...]:
+    """Make the host hold `before` again, and return every step that took.
+
+    What belongs to interfaces that are gone cannot be put back, and is left out in the later attempts. Raises
+    RollbackIncomplete, caused by `cause` as well, with what is left; `done` serves where the host cannot be read.
+    """
+    taken: list[Step] = []
+    trouble: BaseException | None = None
+    remaining: tuple[Step, ...] | None = None
+    for attempt in range(ATTEMPTS):
+        try:
+            aim = before if attempt < ATTEMPTS // 2 else attainable(before, kernel)
+            remaining = plan(aim, kernel.read())
+        except (LanewayError, OSError) as error:
+            trouble = error
+            time.sleep(_PAUSE * 2**attempt)
+            continue
+        if not remaining:
+            return tuple(taken)
+        taken += remaining
+        trouble = _do_what_goes(kernel, remaining) or trouble
+    raise _incomplete(kernel, before, done, (cause, trouble)) from cause
+
+
+def _incomplete(
+    kernel: Kernel, before: HostState, done: Sequence[Step], causes: tuple[BaseException, BaseException | None]
+) -> RollbackIncomplete:
+    """Return the error that names what is left, as the host says, or where it says nothing, as far as is known."""
+    cause, trouble = causes
+    try:
+        remaining = plan(before, kernel.read())
+    except (LanewayError, OSError) as error:
+        remaining = plan(before, after(before, done))
+        _do_what_goes(kernel, remaining)
+        trouble = error
+    why = f": {trouble}" if trouble else ""
+    return RollbackIncomplete(f"{cause}\nGoing back failed as well, {len(remaining)} steps are left{why}", remaining)
+
+
+def _do_what_goes(kernel: Kernel, steps: Sequence[Step]) -> LanewayError | OSError | None:
+    """Do every step that can be done, and return why the last of the others could not."""
+    trouble: LanewayError | OSError | None = None
+    for lot in lots(steps):
+        try:
+            kernel.run(lot)
+        except (LanewayError, OSError) as error:
+            trouble = error
+            if lot[0].kind not in _WHOLE:
+                for step in lot:
+                    trouble = _refusal_of(kernel, step) or trouble
+    return trouble
+
+
+def _refusal_of(kernel: Kernel, step: Step) -> LanewayError | OSError | None:
+    try:
+        kernel.run([step])
+    except (LanewayError, OSError) as error:
+        return error
+    return None
+
+
+def attainable(before: HostState, kernel: Kernel) -> HostState:
+    """Return `before` less the routes and sysctls of interfaces of others that are no longer up."""
+    ours = {key.name for key in before.links if key.netns == HOST}
+    devices = {route.dev for key, route in before.routes.items() if key.netns == HOST and route.dev}
+    interfaces = {key.split("/")[3] for key in before.sysctls if key.startswith(("net/ipv4/conf/", "net/ipv6/conf/"))}
+    theirs = (devices | interfaces) - ours - {"all", "default"}
+    gone = theirs - kernel.facts(sorted(theirs)).interfaces
+    return replace(
+        before,
+        routes={key: each for key, each in before.routes.items() if key.netns != HOST or each.dev not in gone},
+        sysctls={key: each for key, each in before.sysctls.items() if not gone.intersection(key.split("/")[3:4])},
+    )
+
+
+def after(before: HostState, steps: Sequence[Step]) -> HostState:
+    """Return what a host that was `before` holds once `steps` are done, as far as one can know without looking."""
+    kinds = {name: dict(mapping) for name, mapping in before.kinds().items()}
+    for step in steps:
+        if step.op == Op.DELETE:
+            kinds[step.kind].pop(step.key, None)
+        else:
+            kinds[step.kind][step.key] = step.new
+    return HostState(**kinds)

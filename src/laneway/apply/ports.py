@@ -1,0 +1,52 @@
+"""What applying needs of a host; `laneway.kernel.host.LinuxHost` has it, and so has the fake of the tests."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from laneway.plan.steps import Step
+    from laneway.state.chains import Chain, ChainKey
+    from laneway.state.facts import Foreign, HostFacts
+    from laneway.state.host import HostState
+    from laneway.state.marks import FwMark
+
+
+class Kernel(Protocol):
+    """A host: what is on it, and the ways to change it."""
+
+    def read(self) -> HostState:
+        """Return what of laneway's the host holds."""
+
+    def facts(self, uplink_interfaces: Sequence[str]) -> HostFacts:
+        """Return what compiling needs to know of the host."""
+
+    def foreign(self, tables: tuple[int, int], priorities: tuple[int, int]) -> Foreign:
+        """Return what on the host belongs to others."""
+
+    def run(self, steps: Sequence[Step]) -> None:
+        """Do `steps` in order; raises StepFailed at the first that fails, with those before it done."""
+
+    def witness(self, chains: Mapping[ChainKey, Chain]) -> tuple[str, ...]:
+        """Return, in sentences, where a second reader sees other rules than `chains`; nothing where there is none."""
+
+    def forget(self, marks: Iterable[FwMark]) -> None:
+        """Delete the conntrack entries that bear one of `marks`."""
+
+
+class Ledger(Protocol):
+    """Who writes down what a transaction does; each method raises HostRefused when it cannot."""
+
+    def begin(self, before: HostState, steps: Sequence[Step]) -> None:
+        """Write down how the host is and what is about to be done; when it cannot, nothing is touched."""
+
+    def reached(self, done: int) -> None:
+        """Write down that so many steps are done."""
+
+    def keep(self) -> None:
+        """Write down that the host holds what it was given; without a `begin`, that it did already."""
+
+    def drop(self) -> None:
+        """Take back what was written down: the host is as it was."""

@@ -1,0 +1,140 @@
+"""The ledger of a real host: journal, generation, and the note of a change that waits for its confirmation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from laneway.apply import generations, pending, store
+from laneway.apply.durable import refusals
+from laneway.apply.journal import UNTOUCHED, Journal
+from laneway.policy.write import to_toml
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from laneway.apply.generations import Draft
+    from laneway.apply.pending import Pending
+    from laneway.plan.steps import Step
+    from laneway.policy.model import PolicySet
+    from laneway.state.facts import Variant
+    from laneway.state.host import HostState
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmation:
+    """A confirmation that is asked for."""
+
+    seconds: float
+    variant: Variant  # of iptables, before the change
+    start_timer: Callable[[float], None]  # starts what takes the change back; raises HostRefused
+
+
+class Record:
+    """Writes down one change of the policy in force; what it needs on disk is there before the first step."""
+
+    def __init__(
+        self,
+        policy: PolicySet,
+        *,
+        restores: int | None = None,
+        destroyed: bool = False,
+        confirmation: Confirmation | None = None,
+    ) -> None:
+        """Take what is to be in force; nothing is written yet."""
+        self._policy = policy
+        self._restores = restores
+        self._destroyed = destroyed
+        self._confirmation = confirmation
+        self._journal = Journal(store.journal())
+        self._draft: Draft | None = None
+        self._pending: Pending | None = None
+        self.generation = 0
+        """The number of the generation, once `keep` gave it one."""
+
+    @property
+    def waiting(self) -> Pending | None:
+        """Return the note of the change if it now waits for its confirmation."""
+        return self._pending
+
+    def begin(self, before: HostState, steps: Sequence[Step]) -> None:
+        """Write down everything that could find no room later; raises HostRefused, and leaves nothing of it then."""
+        try:
+            self._journal.begin(before, steps)
+            self._make_draft(steps)
+            if self._confirmation is not None:
+                asked = self._confirmation
+                present = generations.in_force(store.history())
+                self._pending = pending.begin(
+                    store.pending(),
+                    before,
+                    seconds=asked.seconds,
+                    generation=present.number if present else 0,
+                    variant=asked.variant,
+                )
+                asked.start_timer(asked.seconds)
+        except BaseException:
+            self.drop()
+            raise
+
+    def reached(self, done: int) -> None:
+        """Write down that so many steps are done."""
+        self._journal.reached(done)
+
+    def keep(self) -> None:
+        """Put the generation in force; without a `begin`, only if its policy is another than the one in force."""
+        if self._draft is None:
+            present = generations.in_force(store.history())
+            if present is not None and self._is_as(present):
+                self.generation = present.number
+            else:
+                self._make_draft(())
+        if self._draft is not None:
+            with refusals("the change could not be recorded"):
+                self.generation = self._draft.keep()
+                if self._pending is not None:
+                    self._pending = pending.start_counting(self._pending, self.generation)
+        self._journal.end()
+
+    def drop(self) -> None:
+        """Take back what was written down."""
+        if self._draft is not None:
+            self._draft.drop()
+        if self._pending is not None:
+            pending.remove(self._pending.path)
+        self._journal.end()
+
+    def _make_draft(self, steps: Sequence[Step]) -> None:
+        with refusals(UNTOUCHED):
+            self._draft = generations.draft(
+                store.history(), self._policy, steps, restores=self._restores, destroyed=self._destroyed
+            )
+
+    def _is_as(self, present: generations.Generation) -> bool:
+        """Return whether the generation in force says the same as this change."""
+        try:
+            text = present.policy.read_text(encoding="utf-8")
+        except OSError:
+            return False
+        return present.destroyed == self._destroyed and text == to_toml(self._policy)
+
+
+class Reversion:
+    """The ledger of a change that is taken back: it needs no room, so that a full disk does not keep it from that."""
+
+    def __init__(self, change: Pending) -> None:
+        """Take the note of the change."""
+        self._change = change
+
+    def begin(self, before: HostState, steps: Sequence[Step]) -> None:
+        """Do nothing: the note of the change stays until it is taken back."""
+
+    def reached(self, done: int) -> None:
+        """Do nothing."""
+
+    def keep(self) -> None:
+        """Mark the generation as taken back; nothing waits any more."""
+        pending.mark_reverted(self._change, store.history() / str(self._change.generation))
+
+    def drop(self) -> None:
+        """Do nothing: it is still to be taken back."""

@@ -1,0 +1,83 @@
+"""What laneway remembers of its own doing, below /var/lib/laneway: generations, the journal, what waits.
+
+Nothing there is needed to know what on the host is laneway's: that is read from the kernel.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from laneway.apply import generations
+from laneway.errors import UsageError
+from laneway.policy.load import PolicyError, load
+
+if TYPE_CHECKING:
+    from laneway.apply.generations import Generation
+    from laneway.policy.model import PolicySet
+
+DIRECTORY = Path("/var/lib/laneway")
+
+
+def directory() -> Path:
+    """Return where laneway keeps its memory: `$LANEWAY_STATE_DIR`, or /var/lib/laneway."""
+    return Path(os.environ.get("LANEWAY_STATE_DIR") or DIRECTORY)
+
+
+def history() -> Path:
+    """Return the directory of the generations."""
+    return directory() / "generations"
+
+
+def journal() -> Path:
+    """Return the file of the change that is being made."""
+    return directory() / "journal"
+
+
+def pending() -> Path:
+    """Return the directory of the change that waits for its confirmation."""
+    return directory() / "pending"
+
+
+def path() -> Path:
+    """Return the file of the policy in force; it is not there when there is none."""
+    generation = generations.in_force(history())
+    return generation.policy if generation else history() / generations.POLICY
+
+
+def applied() -> PolicySet | None:
+    """Return the policy in force, or None when there is none, or none that can be read."""
+    generation = generations.in_force(history())
+    try:
+        return load([generation.policy]) if generation and not generation.destroyed else None
+    except (PolicyError, OSError):
+        return None
+
+
+def policy_of(generation: Generation) -> PolicySet:
+    """Return the policy of a generation; raises PolicyError when it is not a policy to this laneway."""
+    return load([generation.policy])
+
+
+def find(number: int | None) -> Generation:
+    """Return the generation of that number, None for the one before the one in force; raises UsageError."""
+    every = generations.every(history())
+    if number is None:
+        found = generations.previous(history())
+        message = "there is no generation before the one in force"
+    else:
+        found = next((each for each in every if each.number == number), None)
+        message = f"there is no generation {number}"
+    if found is None:
+        numbers = ", ".join(str(each.number) for each in every if not each.reverted)
+        raise UsageError(message, f"`laneway history` lists them: {numbers or 'none'}")
+    return found
+
+
+def ground(stored: PolicySet | None, *, prune: bool) -> PolicySet | None:
+    """Return what a new policy builds on: with `prune` the host and its uplinks alone, without the tenants."""
+    if stored is None or not prune:
+        return stored
+    return replace(stored, tenants=(), expects=())

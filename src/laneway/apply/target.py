@@ -1,0 +1,65 @@
+"""What a host should hold after a command: the policy files, and the tenants it has besides."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from laneway.compile.host import compile_host
+from laneway.errors import Conflict
+from laneway.lanes.allocate import Lanes, allocate
+from laneway.lanes.field import MarkField
+from laneway.lanes.leases import PATH, parse
+from laneway.lanes.rebuild import rebuild, resident_tenants
+
+if TYPE_CHECKING:
+    from laneway.policy.model import PolicySet
+    from laneway.state.facts import HostFacts
+    from laneway.state.host import HostState
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A policy with the numbers it has on this host, and the state it asks for."""
+
+    policy: PolicySet
+    lanes: Lanes
+    desired: HostState
+    facts: HostFacts
+
+    @property
+    def waiting(self) -> tuple[str, ...]:
+        """Return, for a person, every uplink that is not there yet."""
+        return tuple(
+            f"uplink {uplink.name}: interface {uplink.interface} is not up; its lanes are closed until the next apply"
+            for uplink in self.policy.uplinks
+            if uplink.interface not in self.facts.interfaces
+        )
+
+
+def target(policy: PolicySet, observed: HostState, facts: HostFacts) -> Target:
+    """Return what `policy` asks of the host that is `observed`, every number it already has kept."""
+    field = MarkField.of(policy.host.marks, policy.host.max_uplinks)
+    leases = parse(observed.files[PATH]) if PATH in observed.files else rebuild(observed, field)
+    lanes = allocate(policy, leases)
+    return Target(policy, lanes, compile_host(policy, lanes, facts), facts)
+
+
+def refuse_unknown_tenants(policy: PolicySet, observed: HostState) -> None:
+    """Raise Conflict when the host has tenants whose policy is known to nobody: they must not be swept away."""
+    unknown = sorted(set(resident_tenants(observed).values()) - {tenant.name for tenant in policy.tenants})
+    if unknown:
+        message = f"on this host, but in no policy that laneway knows of: {', '.join(unknown)}"
+        hint = "name all policy files in one apply, or add --prune to remove these tenants"
+        raise Conflict(message, hint)
+
+
+def without(policy: PolicySet, tenants: frozenset[str]) -> PolicySet:
+    """Return `policy` less some tenants, and less what others were allowed to reach of them."""
+    kept = tuple(
+        replace(tenant, allow=tuple(each for each in tenant.allow if each.tenant not in tenants))
+        for tenant in policy.tenants
+        if tenant.name not in tenants
+    )
+    expects = tuple(each for each in policy.expects if each.from_.partition("/")[0] not in tenants)
+    return replace(policy, tenants=kept, expects=expects)

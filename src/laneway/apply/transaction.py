@@ -1,0 +1,148 @@
+"""The transaction: all of a plan, or none of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from laneway.apply.going_back import RollbackIncomplete, go_back, lots
+from laneway.apply.signals import held, waiting
+from laneway.errors import HostRefused, LanewayError, StepFailed
+from laneway.plan.flows import moved_flows
+from laneway.plan.plan import plan
+from laneway.plan.words import describe
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from laneway.apply.ports import Kernel, Ledger
+    from laneway.lanes.field import MarkField
+    from laneway.plan.steps import Step
+    from laneway.state.host import HostState
+    from laneway.state.marks import FwMark
+
+__all__ = ["Outcome", "RollbackIncomplete", "transact"]
+
+AS_BEFORE = "The host is as it was before."
+
+
+class Interrupted(HostRefused):
+    """Somebody asked laneway to end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a transaction did."""
+
+    steps: tuple[Step, ...]
+
+    @property
+    def changed(self) -> bool:
+        """Return whether anything was done at all."""
+        return bool(self.steps)
+
+
+class NoLedger:
+    """Writes nothing down: for a host that lives no longer than the process."""
+
+    def begin(self, before: HostState, steps: Sequence[Step]) -> None:
+        """Do nothing."""
+
+    def reached(self, done: int) -> None:
+        """Do nothing."""
+
+    def keep(self) -> None:
+        """Do nothing."""
+
+    def drop(self) -> None:
+        """Do nothing."""
+
+
+def transact(  # noqa: PLR0913  what a transaction is about, by name
+    kernel: Kernel,
+    *,
+    desired: HostState,
+    observed: HostState,
+    field: MarkField,
+    progress: Callable[[int, int], None] = lambda _done, _total: None,
+    ledger: Ledger | None = None,
+) -> Outcome:
+    """Make the host hold `desired`, or leave it as `observed`.
+
+    Raises HostRefused when a step failed, or somebody asked to end, and the host is as it was, RollbackIncomplete
+    when even that failed. From the first step to the last, a signal that would end the process is held back.
+    """
+    ledger = ledger or NoLedger()
+    steps = plan(desired, observed)
+    with held():
+        if steps:
+            ledger.begin(observed, steps)
+        done: list[Step] = []
+        try:
+            _run(kernel, steps, done, progress, ledger)
+            if steps:
+                _prove(kernel, desired)
+                kernel.forget(moved_flows(steps, observed, field))
+                _heed("after the last step")
+            ledger.keep()
+        except BaseException as error:  # a bug must not leave half a plan behind either
+            back = go_back(kernel, observed, done, error)
+            _forget_again(kernel, moved_flows(back, desired, field))
+            ledger.drop()
+            if isinstance(error, (LanewayError, KeyboardInterrupt, OSError)):
+                raise _refusal(error) from error
+            raise
+    return Outcome(steps)
+
+
+def _run(
+    kernel: Kernel, steps: Sequence[Step], done: list[Step], progress: Callable[[int, int], None], ledger: Ledger
+) -> None:
+    """Do the steps lot by lot, and say after each how far it is; `done` gets those that may be done."""
+    for lot in lots(steps):
+        _heed(f"before step {len(done) + 1} of {len(steps)}: {describe(lot[0])}")
+        start = len(done)
+        done += lot
+        kernel.run(lot)
+        ledger.reached(start + len(lot))
+        progress(start + len(lot), len(steps))
+
+
+def _heed(where: str) -> None:
+    """Raise Interrupted when a signal that asks to end is being held back."""
+    name = waiting()
+    if name:
+        raise Interrupted(f"interrupted by {name} {where}")
+
+
+def _prove(kernel: Kernel, desired: HostState) -> None:
+    """Raise HostRefused unless the host holds what it was given."""
+    left = plan(desired, kernel.read())
+    if left:
+        examples = "; ".join(describe(step) for step in left[:3])
+        message = f"{len(left)} objects read back are not as they were written: {examples}"
+        raise HostRefused(message, "another program may be changing them at the same time: see `laneway doctor`")
+    told = kernel.witness(desired.chains)
+    if told:
+        message = f"python-iptables sees other rules than were written: {told[0]}"
+        raise HostRefused(message, "two versions of iptables may be at work: compare `iptables-legacy-save`")
+
+
+def _forget_again(kernel: Kernel, marks: tuple[FwMark, ...]) -> None:
+    """Forget the flows that began in a lane which is gone again; they are refused anyway, so a refusal is no matter."""
+    try:
+        kernel.forget(marks)
+    except (LanewayError, OSError):
+        return
+
+
+def _refusal(error: BaseException) -> LanewayError:
+    match error:
+        case StepFailed():
+            return HostRefused(f"{describe(error.step)}: {error.reason}\n{AS_BEFORE}", error.hint)
+        case LanewayError():
+            return HostRefused(f"{error}\n{AS_BEFORE}", error.hint)
+        case KeyboardInterrupt():
+            return HostRefused(f"interrupted\n{AS_BEFORE}")
+        case _:
+            return HostRefused(f"{error}\n{AS_BEFORE}")

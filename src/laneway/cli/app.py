@@ -1,0 +1,82 @@
+"""The Typer application, and how every command ends: its exit code, and what an operator reads when it fails."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from laneway.cli import output
+from laneway.errors import Exit, LanewayError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Final, NoReturn
+
+    from typer import Typer
+
+VERBS: Final = (
+    *("check", "compile", "plan", "apply", "confirm", "rollback", "history", "destroy"),
+    *("status", "verify", "explain", "map", "doctor", "exec", "lab", "schema"),
+)
+"""The commands in the order of `--help`; each is a module of this package with a function `register(app)`."""
+
+INTERRUPTED: Final = 128 + 2  # as a shell reports SIGINT
+BROKEN_PIPE: Final = 128 + 13  # and SIGPIPE
+
+
+def command_line(arguments: Sequence[str]) -> int:
+    """Let Typer read the arguments and run the verb they name; returns or exits with the command's code."""
+    app = build(arguments[:1] if arguments and arguments[0] in VERBS else VERBS)
+    app(arguments, prog_name="laneway")
+    return Exit.DONE
+
+
+def build(verbs: Sequence[str]) -> Typer:
+    """Return the application with these verbs alone, so that one command does not wait for the others' imports."""
+    from importlib import import_module
+
+    import typer
+
+    app = typer.Typer(
+        help="Keep every tenant of this host in its own lane.",
+        no_args_is_help=True,
+        rich_markup_mode=None,  # plain help: rich takes longer to load than the rest of the help to show
+        pretty_exceptions_enable=False,  # `finish` has them
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+
+    @app.callback()
+    def options(*, version: bool = typer.Option(False, "--version", help="Say which laneway this is.")) -> None:
+        # Reached with other options beside it; `main` answers `--version` alone.
+        if version:
+            from laneway import __version__
+
+            output.data(f"laneway {__version__}")
+            raise typer.Exit
+
+    for verb in verbs:
+        import_module(f"laneway.cli.{verb}").register(app)
+    return app
+
+
+def finish(command: Callable[[], int]) -> NoReturn:
+    """Run the command and exit with its code; whatever goes wrong is told in words, never as a traceback."""
+    try:
+        code = command()
+        sys.stdout.flush()
+    except LanewayError as error:
+        output.failure(error)
+        code = error.exit_code
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read has gone: `laneway schema | head`. What is still buffered would complain at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = BROKEN_PIPE
+    except Exception as error:  # noqa: BLE001  the one place: nobody above could tell it better
+        from laneway.cli.bug import report
+
+        report(error)
+        code = Exit.BUG
+    sys.exit(code)

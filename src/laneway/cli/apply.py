@@ -1,0 +1,69 @@
+"""`laneway apply`: make this host hold a policy, as one transaction."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from laneway.cli.app import finish
+from laneway.errors import Exit
+
+if TYPE_CHECKING:
+    from typer import Typer
+
+
+def register(app: "Typer") -> None:
+    """Add the verb to the application."""
+    import typer
+
+    @app.command()
+    def apply(  # noqa: PLR0913  a parameter for each option
+        paths: Annotated[list[str] | None, typer.Argument(metavar="[PATH]...", help="Files or directories.")] = None,
+        *,
+        prune: Annotated[bool, typer.Option("--prune", help="Remove tenants the policy does not name.")] = False,
+        dry_run: Annotated[bool, typer.Option("--dry-run", help="As `plan`: change nothing.")] = False,
+        confirm_within: Annotated[
+            str, typer.Option(metavar="TIME", help="Take it back unless `laneway confirm` comes in time: 60s, 5m.")
+        ] = "",
+        wait: Annotated[float, typer.Option(help="Seconds to wait for another laneway to end.", min=0)] = 0,
+        as_json: Annotated[bool, typer.Option("--json", help="Answer as JSON.")] = False,
+    ) -> None:
+        """Make this host hold the policy: all of it, or on any failure none of it.
+
+        Tenants of this host that the policy does not name are left running, and reported. Exit code 0: done, or
+        nothing to do; 5: the host refused and is as it was before; 7: another laneway is at work, a change waits for
+        its confirmation, or something of somebody else's is in the way.
+        """
+        if dry_run:
+            from laneway.cli.plan import run as plan
+
+            finish(lambda: plan(paths or [], prune=prune, as_json=as_json))
+        finish(lambda: run(paths or [], prune=prune, confirm_within=confirm_within, wait=wait, as_json=as_json))
+
+
+def run(
+    paths: Sequence[str | Path],
+    *,
+    prune: bool = False,
+    confirm_within: str = "",
+    wait: float = 0,
+    as_json: bool = False,
+) -> Exit:
+    """Apply the policy at `paths` and say what was done."""
+    from laneway.cli import tell
+    from laneway.cli.change import alone, change, refuse_while_waiting, waiting_lines
+    from laneway.cli.durations import seconds_of
+    from laneway.cli.wire import look
+    from laneway.kernel.privilege import demand_net_admin
+
+    within = seconds_of(confirm_within) if confirm_within else None
+    demand_net_admin()
+    with alone(wait):
+        refuse_while_waiting()
+        scene = look(paths, prune=prune)
+        outcome, record = change(scene, within=within)
+    tell.outcome(outcome, record.generation, done="applied", json=as_json)
+    if not as_json:
+        tell.kept(scene.kept)
+        tell.waiting(scene.aim.waiting)
+        tell.waiting(waiting_lines(record.waiting))
+    return Exit.DONE

@@ -1,0 +1,163 @@
+"""`laneway check`: whether a policy is valid, and whether it is meant, without looking at the host."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+from laneway.cli import output
+from laneway.cli.app import finish
+from laneway.cli.paths import policy_paths
+from laneway.errors import Exit, UsageError
+
+if TYPE_CHECKING:
+    from typer import Typer
+
+    from laneway.explain.expect import Failure
+    from laneway.policy.load import PolicyError
+    from laneway.policy.model import PolicySet
+    from laneway.policy.problems import Problem
+
+    Warnings = Sequence[tuple[str, Problem]]
+
+PROBLEM: Final = ("file", "line", "column", "message", "hint")
+
+
+class Format(StrEnum):
+    """How to answer."""
+
+    TEXT = "text"
+    JSON = "json"
+    SARIF = "sarif"
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """What becomes of warnings, and how all is told."""
+
+    form: Format = Format.TEXT
+    strict: bool = False  # a warning is as bad as an error
+    ignored: tuple[str, ...] = ()  # rules whose warnings are not wanted
+
+
+def register(app: "Typer") -> None:
+    """Add the verb to the application."""
+    import typer
+
+    @app.command()
+    def check(
+        paths: Annotated[list[str] | None, typer.Argument(metavar="PATH", help="Files or directories.")] = None,
+        *,
+        strict: Annotated[bool, typer.Option("--strict", help="Take warnings for errors.")] = False,
+        ignore: Annotated[list[str] | None, typer.Option(metavar="RULE", help="Leave out a rule's warnings.")] = None,
+        form: Annotated[Format, typer.Option("--format", help="How to answer.")] = Format.TEXT,
+        as_json: Annotated[bool, typer.Option("--json", help="As --format json.")] = False,
+    ) -> None:
+        """Say whether the policy is valid: every problem with its place, and what to do about it.
+
+        What is valid and hardly meant is a warning: an unreachable class, an uplink nobody uses. Warnings do not
+        change the exit code, unless --strict is given. --format sarif is for the code scanning of CI services.
+        The packets of every [[expect]] are followed through the host that `laneway lab` would make.
+
+        Several paths are read as one policy. Without a path it is the one of $LANEWAY_POLICY, or /etc/laneway.
+        """
+        manner = Manner(Format.JSON if as_json else form, strict=strict, ignored=tuple(ignore or ()))
+        finish(lambda: run(paths or [], manner))
+
+
+def run(paths: Sequence[str | Path], manner: Manner) -> Exit:
+    """Check the policy that the paths are, and say what came of it; raises PolicyError where that is the answer."""
+    from laneway.policy.lint import lint, located
+    from laneway.policy.load import PolicyError, load
+
+    _refuse_unknown_rules(manner.ignored)
+    chosen = policy_paths(paths)
+    try:
+        policy = load(chosen)
+    except PolicyError as error:
+        if manner.form is Format.TEXT:
+            raise
+        _report(error, (), manner)
+        return Exit.POLICY
+    found = lint(policy, manner.ignored)
+    warnings = located(found) if found else []
+    failures = _failures(policy)
+    if manner.form is Format.TEXT:
+        _tell(policy, chosen, warnings, failures)
+    else:
+        _report(None, warnings, manner, failures if policy.expects else None)
+    if failures:
+        return Exit.EXPECTATION
+    return Exit.POLICY if warnings and manner.strict else Exit.DONE
+
+
+def _failures(policy: "PolicySet") -> "list[Failure]":
+    """Return the expectations that do not hold; a policy without any costs no time."""
+    if not policy.expects:
+        return []
+    from laneway.explain.expect import failed
+
+    return failed(policy)
+
+
+def _tell(policy: "PolicySet", paths: Sequence[Path], warnings: "Warnings", failures: "list[Failure]") -> None:
+    for rule, warning in warnings:
+        output.note(f"{replace(warning, message=f'warning: {warning.message} [{rule}]').render()}\n")
+    more = f", {_counted(len(warnings), 'warning')}" if warnings else ""
+    if policy.expects:
+        from laneway.cli.expectations import tell
+
+        more += f"; {tell(policy, failures)}"
+    output.data(f"{' '.join(map(str, paths))}: valid: {summary(policy)}{more}")
+
+
+def _refuse_unknown_rules(ignored: Sequence[str]) -> None:
+    from laneway.policy.lint import RULES
+
+    for rule in ignored:
+        if rule not in RULES:
+            raise UsageError(f"there is no rule {rule}", f"the rules are {', '.join(RULES)}")
+
+
+def _report(
+    error: "PolicyError | None", warnings: "Warnings", manner: Manner, failures: "list[Failure] | None" = None
+) -> None:
+    from laneway.cli import expectations
+
+    if manner.form is Format.SARIF:
+        from laneway import __version__
+        from laneway.cli.sarif import log
+        from laneway.policy.lint import RULES
+
+        wrong = error.problems if error else expectations.problems(failures or [])
+        output.data(output.json_text(log(wrong, warnings, RULES, __version__)))
+        return
+    output.answer(
+        {
+            "valid": error is None,
+            "problems": problems(error) if error else [],
+            "warnings": [{"rule": rule, **_as_json(each)} for rule, each in warnings],
+            **({} if failures is None else {"failed": expectations.as_json(failures)}),
+        }
+    )
+
+
+def problems(error: "PolicyError") -> list[dict[str, object]]:
+    """Return the problems as JSON has them, in the order in which they stand in the files."""
+    return [_as_json(each) for each in error.problems]
+
+
+def _as_json(problem: "Problem") -> dict[str, object]:
+    return {part: getattr(problem, part) for part in PROBLEM}
+
+
+def summary(policy: "PolicySet") -> str:
+    """Return how much there is of what."""
+    workloads = sum(len(tenant.workloads) for tenant in policy.tenants)
+    counts = ((len(policy.uplinks), "uplink"), (len(policy.tenants), "tenant"), (workloads, "workload"))
+    return ", ".join(_counted(count, noun) for count, noun in counts)
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"

@@ -1,0 +1,73 @@
+"""`laneway destroy`: take away what is laneway's, all of it or some tenants."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+from laneway.cli import output
+from laneway.cli.app import finish
+from laneway.errors import Exit, UsageError
+
+if TYPE_CHECKING:
+    from typer import Typer
+
+    from laneway.policy.model import PolicySet
+    from laneway.state.host import HostState
+
+
+def register(app: "Typer") -> None:
+    """Add the verb to the application."""
+    import typer
+
+    @app.command()
+    def destroy(
+        tenants: Annotated[
+            list[str] | None, typer.Argument(metavar="[TENANT]...", help="Only these tenants; without any, everything.")
+        ] = None,
+        *,
+        wait: Annotated[float, typer.Option(help="Seconds to wait for another laneway to end.", min=0)] = 0,
+        as_json: Annotated[bool, typer.Option("--json", help="Answer as JSON.")] = False,
+    ) -> None:
+        """Remove everything of laneway's from this host, or some tenants; nothing of anybody else's is touched.
+
+        The host is then as it was before. The hook chain LANEWAY-USER stays when there are rules in it.
+        """
+        finish(lambda: run(tenants or [], wait=wait, as_json=as_json))
+
+
+def run(tenants: Sequence[str], *, wait: float = 0, as_json: bool = False) -> Exit:
+    """Remove `tenants`, or everything."""
+    from laneway.apply import store
+    from laneway.apply.target import without
+    from laneway.cli import tell
+    from laneway.cli.change import alone, change, refuse_while_waiting
+    from laneway.cli.wire import linux_host, look_at
+    from laneway.kernel.privilege import demand_net_admin
+    from laneway.policy.model import PolicySet
+
+    demand_net_admin()
+    with alone(wait):
+        refuse_while_waiting()
+        stored = store.applied()
+        policy = PolicySet(stored.host, stored.uplinks) if stored else PolicySet()
+        if tenants:
+            kernel = linux_host(stored.host.iptables if stored else "auto")
+            policy = without(_known(stored, kernel.read(), tenants), frozenset(tenants))
+        outcome, _ = change(look_at(policy, prune=True), destroyed=not policy.tenants)
+    if as_json:
+        output.answer({"changed": outcome.changed, "steps": tell.as_json(outcome.steps)})
+    else:
+        output.data(f"removed: {tell.tally(outcome.steps)}" if outcome.changed else "nothing to do")
+    return Exit.DONE
+
+
+def _known(stored: "PolicySet | None", observed: "HostState", tenants: Sequence[str]) -> "PolicySet":
+    """Return the applied policy; raises UsageError when it does not know one of `tenants`, or is lost."""
+    from laneway.lanes.rebuild import resident_tenants
+
+    present = sorted(set(resident_tenants(observed).values()))
+    unknown = sorted(set(tenants) - {each.name for each in stored.tenants} if stored else set(tenants))
+    if stored is None or unknown:
+        message = f"no such tenant in the policy that is applied here: {', '.join(unknown)}"
+        hint = f"tenants of this host: {', '.join(present) or 'none'}"
+        raise UsageError(message, hint)
+    return stored

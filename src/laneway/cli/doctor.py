@@ -1,0 +1,140 @@
+"""`laneway doctor`: what on this host would break the policy, and what mends it."""
+
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from laneway.cli import output
+from laneway.cli.app import finish
+from laneway.errors import Exit, HostRefused, UsageError
+
+if TYPE_CHECKING:
+    from typer import Typer
+
+    from laneway.doctor.finding import Finding
+    from laneway.plan.conflicts import Collision
+    from laneway.policy.model import PolicySet
+    from laneway.state.diagnosis import Diagnosis
+
+COLOURS = {"error": output.RED, "warning": output.YELLOW, "info": output.DIM}
+MARGIN = 9
+"""Columns of the longest word for a severity, and a space or two."""
+
+
+def register(app: "Typer") -> None:
+    """Add the verb to the application."""
+    import typer
+
+    @app.command()
+    def doctor(
+        paths: Annotated[list[str] | None, typer.Argument(metavar="[PATH]...", help="Files or directories.")] = None,
+        *,
+        as_json: Annotated[bool, typer.Option("--json", help="Answer as JSON.")] = False,
+    ) -> None:
+        """Say what on this host would break the policy, each with the commands that mend it. Nothing is changed.
+
+        Without a path it is the policy in force, or the one of $LANEWAY_POLICY or /etc/laneway; without any of them
+        the host alone is looked at. As another user than root it says what it could not look at.
+
+        Exit code 0: nothing would break; 4: something would. Warnings alone are 0.
+        """
+        finish(lambda: run(paths or [], as_json=as_json))
+
+
+def run(paths: Sequence[str | Path], *, as_json: bool) -> Exit:
+    """Look the host over and print what is found."""
+    from laneway.doctor.finding import Severity
+    from laneway.doctor.judge import judge
+    from laneway.kernel.diagnosis import look_over
+
+    policy = _policy(paths)
+    interfaces = [each.interface for each in policy.uplinks] if policy else []
+    seen = look_over(interfaces, policy.host.iptables if policy else "auto")
+    found = judge(seen, policy, _collisions(policy, seen) if policy else _collisions_of_any(seen))
+    breaks = any(each.severity is Severity.ERROR for each in found)
+    if as_json:
+        findings = [{**each._asdict(), "commands": list(each.commands)} for each in found]
+        output.answer({"breaks": breaks, "policy": policy is not None, "findings": findings, "unseen": seen.unseen})
+    else:
+        _print(found)
+        for each in seen.unseen:
+            output.note(f"not looked at: {each}")
+        output.note(_summary(found, policy))
+    return Exit.PENDING if breaks else Exit.DONE
+
+
+def _policy(paths: Sequence[str | Path]) -> "PolicySet | None":
+    from laneway.apply import store
+    from laneway.cli.paths import policy_paths
+    from laneway.policy.load import load
+
+    stored = store.applied()
+    if paths:
+        return load(policy_paths(paths), base=stored)
+    if stored is not None:
+        return stored
+    (usual,) = policy_paths([])
+    there = bool(os.environ.get("LANEWAY_POLICY")) or usual.is_file() or any(usual.glob("*.toml"))
+    return load([usual]) if there else None
+
+
+def _collisions(policy: "PolicySet", seen: "Diagnosis") -> "tuple[Collision, ...]":
+    """Return what of others' is in the way of the policy with the numbers it has here, or would have."""
+    from laneway.compile.host import compile_host
+    from laneway.lanes.allocate import allocate
+    from laneway.lanes.leases import Leases
+    from laneway.plan.conflicts import collisions
+    from laneway.state.facts import HostFacts
+
+    try:
+        from laneway.cli.wire import look_at
+
+        aim = look_at(policy, prune=True).aim
+        desired, field = aim.desired, aim.lanes.field
+    except (HostRefused, UsageError):  # told already: no iptables, or no rights
+        facts = HostFacts(seen.variant or "nft", frozenset(each.name for each in seen.links if each.up))
+        lanes = allocate(policy, Leases())
+        desired, field = compile_host(policy, lanes, facts), lanes.field
+    return tuple(collisions(desired, seen.foreign, policy.host, field))
+
+
+def _collisions_of_any(seen: "Diagnosis") -> "tuple[Collision, ...]":
+    """Return what of others' is in the way of marks and priorities as they are where no policy says otherwise."""
+    from laneway.lanes.field import MarkField
+    from laneway.plan.conflicts import collisions
+    from laneway.policy.model import HostSettings
+    from laneway.state.host import HostState
+    from laneway.state.routing import FibRule, RuleAction
+
+    usual = HostSettings()
+    desired = HostState(fib_rules={FibRule(4, usual.priorities[0], RuleAction.NOP): None})
+    return tuple(collisions(desired, seen.foreign, usual, MarkField.of(usual.marks, usual.max_uplinks)))
+
+
+def _print(found: "Iterable[Finding]") -> None:
+    import sys
+
+    margin = " " * MARGIN
+    for each in found:
+        word = output.painted(f"{each.severity:<{MARGIN}}", COLOURS[each.severity], sys.stdout)
+        output.data(f"{word}{each.what} [{each.rule}]")
+        output.data(f"{margin}{each.why}")
+        for command in each.commands:
+            output.data(f"{margin}  {command}")
+        if each.hint:
+            output.data(f"{margin}hint: {each.hint}")
+        output.data("")
+
+
+def _summary(found: "Sequence[Finding]", policy: "PolicySet | None") -> str:
+    errors = sum(each.severity == "error" for each in found)
+    warnings = sum(each.severity == "warning" for each in found)
+    about = "the policy" if policy else "a policy (none is named and none is in force: only the host was looked at)"
+    counts = ", ".join(
+        f"{count} {noun}{'' if count == 1 else 's'}"
+        for count, noun in ((errors, "error"), (warnings, "warning"))
+        if count
+    )
+    verdict = f"this host would break {about}" if errors else f"nothing here would break {about}"
+    return f"{verdict}: {counts}" if counts else verdict

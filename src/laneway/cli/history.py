@@ -1,0 +1,88 @@
+"""`laneway history`: what was put in force on this host, when, and by whom."""
+
+from typing import TYPE_CHECKING, Annotated
+
+from laneway.cli import output
+from laneway.cli.app import finish
+from laneway.errors import Exit
+
+if TYPE_CHECKING:
+    from typer import Typer
+
+    from laneway.apply.generations import Generation
+
+
+def register(app: "Typer") -> None:
+    """Add the verb to the application."""
+    import typer
+
+    @app.command()
+    def history(
+        generation: Annotated[
+            int | None, typer.Argument(metavar="[GENERATION]", help="Show the policy of this one.")
+        ] = None,
+        *,
+        as_json: Annotated[bool, typer.Option("--json", help="Answer as JSON.")] = False,
+    ) -> None:
+        """List the generations of this host, the newest last, or show the policy that one put in force."""
+        finish(lambda: run(generation, as_json=as_json))
+
+
+def run(generation: int | None, *, as_json: bool = False) -> Exit:
+    """Print the generations, or the policy of one."""
+    from laneway.apply import generations, store
+    from laneway.apply.durable import refusals
+
+    if generation is not None:
+        found = store.find(generation)
+        with refusals("so its policy cannot be shown"):
+            text = found.policy.read_text(encoding="utf-8")
+        if as_json:
+            output.answer({**_facts(found), "policy": text})
+        else:
+            output.data(text.rstrip())
+        return Exit.DONE
+    every = generations.every(store.history())
+    present = generations.in_force(store.history())
+    number = present.number if present else None
+    if as_json:
+        output.answer({"in_force": number, "generations": [_facts(each) for each in every]})
+    elif every:
+        _print(every, number)
+    else:
+        output.note("nothing was applied on this host yet, or it is not remembered")
+    return Exit.DONE
+
+
+def _facts(each: "Generation") -> dict[str, object]:
+    return {
+        "generation": each.number,
+        "when": each.when.isoformat().replace("+00:00", "Z"),
+        "who": each.who,
+        "command": each.command,
+        "changes": dict(each.changes),
+        "restores": each.restores,
+        "destroyed": each.destroyed,
+        "reverted": each.reverted,
+    }
+
+
+def _print(every: "tuple[Generation, ...]", present: int | None) -> None:
+    from laneway.cli import tell
+
+    width = max(len(each.who) for each in every)
+    for each in every:
+        when = each.when.strftime("%Y-%m-%d %H:%M:%SZ")
+        changed = tell.counted(each.changes) or "nothing on the host"
+        words = ": ".join(word for word in (_state(each, present), changed) if word)
+        output.data(f"{each.number:>4}  {when}  {each.who:<{width}}  {words}")
+
+
+def _state(each: "Generation", present: int | None) -> str:
+    words = [
+        *(["in force"] if each.number == present else []),
+        *(["not confirmed: taken back"] if each.reverted else []),
+        *([f"brought {each.restores} back"] if each.restores is not None else []),
+        *(["destroyed"] if each.destroyed else []),
+    ]
+    return ", ".join(words)

@@ -1,0 +1,52 @@
+"""`laneway plan`: the difference between a policy and this host."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from laneway.cli import output
+from laneway.cli.app import finish
+from laneway.errors import Exit
+
+if TYPE_CHECKING:
+    from typer import Typer
+
+
+def register(app: "Typer") -> None:
+    """Add the verb to the application."""
+    import typer
+
+    @app.command()
+    def plan(
+        paths: Annotated[list[str] | None, typer.Argument(metavar="[PATH]...", help="Files or directories.")] = None,
+        *,
+        prune: Annotated[bool, typer.Option("--prune", help="Remove tenants the policy does not name.")] = False,
+        as_json: Annotated[bool, typer.Option("--json", help="Answer as JSON.")] = False,
+    ) -> None:
+        """Show what apply would do here, in order, each step as the command an operator would type.
+
+        Nothing is changed. Exit code 0: nothing to do; 4: changes are pending.
+        """
+        finish(lambda: run(paths or [], prune=prune, as_json=as_json))
+
+
+def run(paths: Sequence[str | Path], *, prune: bool, as_json: bool) -> Exit:
+    """Print the plan."""
+    from laneway.cli import tell
+    from laneway.cli.wire import look
+    from laneway.plan.conflicts import refuse_collisions
+    from laneway.plan.plan import plan
+
+    scene = look(paths, prune=prune)
+    aim, host = scene.aim, scene.aim.policy.host
+    steps = plan(aim.desired, scene.observed)
+    refuse_collisions(aim.desired, scene.kernel.foreign(host.tables, host.priorities), host, aim.lanes.field)
+    if as_json:
+        output.answer({"changed": bool(steps), "steps": tell.as_json(steps), "waiting": list(aim.waiting)})
+    else:
+        if steps:
+            output.data(tell.plan_text(steps))
+        output.note(f"{len(steps)} steps: {tell.tally(steps)}" if steps else "nothing to do")
+        tell.kept(scene.kept)
+        tell.waiting(aim.waiting)
+    return Exit.PENDING if steps else Exit.DONE

@@ -1,0 +1,148 @@
+"""`laneway rollback`: bring an earlier generation back, or take back what waits for its confirmation."""
+
+import time
+from typing import TYPE_CHECKING, Annotated
+
+from laneway.cli import output
+from laneway.cli.app import finish
+from laneway.errors import Conflict, Exit, LanewayError
+
+if TYPE_CHECKING:
+    from typer import Typer
+
+    from laneway.apply.pending import Pending
+    from laneway.apply.transaction import Outcome
+
+POLL = 0.5
+"""Seconds between two looks whether the confirmation has come."""
+
+TRIES = 20
+"""How often taking back is tried when the host refuses: it may be a lock that is held, or memory that is short."""
+
+PAUSE = 3.0  # seconds between two tries
+LOCK_WAIT = 600.0  # seconds for the lock, of whoever takes back in the background
+
+
+def register(app: "Typer") -> None:
+    """Add the verb to the application."""
+    import typer
+
+    @app.command()
+    def rollback(
+        generation: Annotated[
+            int | None, typer.Argument(metavar="[GENERATION]", help="Default: the one before.")
+        ] = None,
+        *,
+        pending: Annotated[
+            bool, typer.Option("--pending", help="Take back what waits, once its time is over: for a boot unit.")
+        ] = False,
+        confirm_within: Annotated[
+            str, typer.Option(metavar="TIME", help="Take it back unless `laneway confirm` comes in time: 60s, 5m.")
+        ] = "",
+        wait: Annotated[float, typer.Option(help="Seconds to wait for another laneway to end.", min=0)] = 0,
+        as_json: Annotated[bool, typer.Option("--json", help="Answer as JSON.")] = False,
+    ) -> None:
+        """Make this host hold the policy of an earlier generation, as one transaction.
+
+        While a change waits for its confirmation, take that one back. `laneway history` lists the generations.
+        """
+        if pending:
+            finish(take_back_in_time)
+        finish(lambda: run(generation, confirm_within=confirm_within, wait=wait, as_json=as_json))
+
+
+def run(generation: int | None, *, confirm_within: str = "", wait: float = 0, as_json: bool = False) -> Exit:
+    """Take back what waits, or bring `generation` back."""
+    from laneway.apply import pending, store
+    from laneway.cli import tell
+    from laneway.cli.change import alone
+    from laneway.cli.durations import seconds_of
+    from laneway.kernel.privilege import demand_net_admin
+
+    within = seconds_of(confirm_within) if confirm_within else None
+    demand_net_admin()
+    with alone(wait):
+        waiting = pending.read(store.pending())
+        if waiting is None:
+            _bring_back(generation, within=within, as_json=as_json)
+            return Exit.DONE
+        if generation is not None:
+            raise Conflict(waiting.describe(), "`laneway confirm` keeps it, `laneway rollback` takes it back now")
+        outcome = take_back(waiting)
+    tell.outcome(outcome, waiting.before, done="taken back", json=as_json)
+    return Exit.DONE
+
+
+def _bring_back(generation: int | None, *, within: float | None, as_json: bool) -> None:
+    from laneway.apply import store
+    from laneway.cli import tell
+    from laneway.cli.change import change, refuse_while_waiting, waiting_lines
+    from laneway.cli.wire import look_at
+
+    refuse_while_waiting()
+    wanted = store.find(generation)
+    scene = look_at(store.policy_of(wanted), prune=True)
+    outcome, record = change(scene, within=within, restores=wanted.number, destroyed=wanted.destroyed)
+    done = f"generation {wanted.number} is back"
+    tell.outcome(outcome, record.generation, done=done, json=as_json)
+    if not as_json:
+        tell.waiting(scene.aim.waiting)
+        tell.waiting(waiting_lines(record.waiting))
+
+
+def take_back(waiting: "Pending") -> "Outcome":
+    """Make the host as it was before the change that waits; after a boot, as the generation before it asks."""
+    from laneway.apply import store
+    from laneway.apply.going_back import attainable
+    from laneway.apply.record import Reversion
+    from laneway.apply.transaction import transact
+    from laneway.cli.wire import linux_host, look_at
+    from laneway.lanes.field import MarkField
+    from laneway.policy.model import PolicySet
+
+    if waiting.same_boot:
+        stored = store.applied() or PolicySet()
+        kernel = linux_host(waiting.variant)
+        return transact(
+            kernel,
+            desired=attainable(waiting.snapshot, kernel),
+            observed=kernel.read(),
+            field=MarkField.of(stored.host.marks, stored.host.max_uplinks),
+            ledger=Reversion(waiting),
+        )
+    policy = store.policy_of(store.find(waiting.before)) if waiting.before else PolicySet()
+    scene = look_at(policy, prune=True)
+    return transact(
+        scene.kernel,
+        desired=scene.aim.desired,
+        observed=scene.observed,
+        field=scene.aim.lanes.field,
+        ledger=Reversion(waiting),
+    )
+
+
+def take_back_in_time() -> Exit:
+    """Wait for the time of the change that waits to be over, and take it back unless it was confirmed meanwhile."""
+    from laneway.apply import store
+    from laneway.apply.pending import read
+    from laneway.cli.change import alone
+
+    for tried in range(1, TRIES + 1):
+        while (waiting := read(store.pending())) is not None and waiting.left > 0:
+            time.sleep(min(waiting.left, POLL))
+        try:
+            with alone(LOCK_WAIT):
+                waiting = read(store.pending())
+                if waiting is None:
+                    output.note("nothing waits for a confirmation")
+                    return Exit.DONE
+                if waiting.left <= 0:
+                    take_back(waiting)
+                    output.note(f"not confirmed in time: taken back, generation {waiting.before} is in force again")
+                    return Exit.DONE
+        except LanewayError as error:
+            if tried == TRIES:
+                raise
+            output.failure(error)
+            time.sleep(PAUSE)
+    return Exit.INCOMPLETE

@@ -1,0 +1,163 @@
+"""`laneway status`: which lanes this host has, what they carry, and whether they are as they were applied."""
+
+import sys
+import time
+from typing import TYPE_CHECKING, Annotated, Final, NamedTuple
+
+from laneway.cli import output
+from laneway.cli.app import finish
+from laneway.errors import Exit, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from typer import Typer
+
+    from laneway.cli.wire import Scene
+    from laneway.plan.steps import Step
+    from laneway.policy.model import PolicySet
+    from laneway.verify.figures import Figures
+
+LOOK_AGAIN: Final = 10
+"""Seconds after which --watch compares the whole host with its policy again."""
+
+
+class Manner(NamedTuple):
+    """How to answer."""
+
+    as_json: bool = False
+    watch: bool = False
+    interval: float = 2
+    times: int = 0  # 0: until interrupted
+
+
+def register(app: "Typer") -> None:
+    """Add the verb to the application."""
+    import typer
+
+    @app.command()
+    def status(
+        tenant: Annotated[str | None, typer.Argument(metavar="[TENANT]", help="Only this tenant.")] = None,
+        *,
+        watch: Annotated[bool, typer.Option("--watch", "-w", help="Look again and again, and show rates.")] = False,
+        interval: Annotated[float, typer.Option(help="Seconds between two looks.", min=0.1)] = 2,
+        times: Annotated[int, typer.Option(help="Stop --watch after so many looks.", min=0)] = 0,
+        as_json: Annotated[bool, typer.Option("--json", help="Answer as JSON.")] = False,
+    ) -> None:
+        """Show uplinks, tenants and lanes of this host, what they carry, and whether anything has drifted.
+
+        Links count since they were made. A lane shows its living flows and, where the host counts that (sysctl
+        net.netfilter.nf_conntrack_acct=1, for flows that begin after), what they have carried. Exit code 0: all is
+        as it was applied; 4: something is not.
+        """
+        finish(lambda: run(tenant, Manner(as_json, watch, interval, times)))
+
+
+def run(tenant: str | None, manner: Manner) -> Exit:
+    """Print the state of this host, once or again and again."""
+    from laneway.apply import store
+
+    stored = store.applied()
+    if stored is None:
+        message = "no policy is applied on this host, or what was applied is not remembered"
+        raise UsageError(message, "apply one: laneway apply PATH")
+    if tenant is not None and tenant not in {each.name for each in stored.tenants}:
+        message = f"no tenant {tenant} on this host"
+        raise UsageError(message, f"tenants: {', '.join(each.name for each in stored.tenants)}")
+    views = _views(stored, tenant, manner)
+    if manner.watch and sys.stdout.isatty() and not manner.as_json:
+        return _live(views)
+    code = Exit.DONE
+    for view in views:
+        code = view.code
+        _tell(view, as_json=manner.as_json)
+    return code
+
+
+class View(NamedTuple):
+    """One look."""
+
+    data: dict[str, object]
+    steps: "tuple[Step, ...]"
+    waiting: tuple[str, ...]
+    rates: bool
+
+    @property
+    def code(self) -> Exit:
+        """Return the exit code."""
+        return Exit.PENDING if self.steps else Exit.DONE
+
+
+def _views(stored: "PolicySet", tenant: str | None, manner: Manner) -> "Iterator[View]":
+    from laneway.cli.status_data import status_data
+    from laneway.cli.wire import look_at
+    from laneway.plan.plan import plan
+
+    scene = look_at(stored, prune=True)
+    steps = plan(scene.aim.desired, scene.observed)
+    looked = time.monotonic()
+    before, shown = None, 0
+    while True:
+        now = _figures(scene)
+        data = status_data(scene, tenant, now, before)
+        yield View({**data, "steps": steps}, steps, scene.aim.waiting, before is not None)
+        shown += 1
+        if not manner.watch or shown == manner.times:
+            return
+        before = now
+        time.sleep(manner.interval)
+        if time.monotonic() - looked > LOOK_AGAIN:
+            scene = look_at(stored, prune=True)
+            steps = plan(scene.aim.desired, scene.observed)
+            looked = time.monotonic()
+
+
+def _figures(scene: "Scene") -> "Figures":
+    from laneway.kernel import sysctls
+    from laneway.kernel.flows import flows
+    from laneway.kernel.link_counters import link_counters
+    from laneway.verify.figures import Figures, marked
+
+    key = "net/netfilter/nf_conntrack_acct"
+    accounting = sysctls.read([key]).get(key) == "1"
+    return Figures(time.monotonic(), link_counters(), marked(flows(), scene.aim.lanes.field), accounting)
+
+
+def _tell(view: View, *, as_json: bool) -> None:
+    from laneway.cli import tell
+
+    if as_json:
+        shown = {key: value for key, value in view.data.items() if key != "steps"}
+        output.answer({"in_sync": not view.steps, "drift": tell.as_json(view.steps), **shown})
+        return
+    from rich.console import Console
+
+    from laneway.cli.status_view import page
+
+    # A pipe has no width: a table then takes what it needs.
+    Console(width=None if sys.stdout.isatty() else 200).print(page(view.data, rates=view.rates))
+    output.data(_drift(view))
+    tell.waiting(view.waiting)
+
+
+def _drift(view: View) -> str:
+    from laneway.cli import tell
+
+    if not view.steps:
+        return "no drift"
+    return f"drift: {tell.tally(view.steps)}; `laneway verify` says where, `laneway plan` what apply would mend"
+
+
+def _live(views: "Iterator[View]") -> Exit:
+    """Show the views in place, as top(1) does, until interrupted."""
+    from rich.console import Group
+    from rich.live import Live
+
+    from laneway.cli.status_view import page
+
+    code = Exit.DONE
+    with Live(screen=True, auto_refresh=False) as screen:
+        for view in views:
+            code = view.code
+            screen.update(Group(page(view.data, rates=view.rates), _drift(view), *view.waiting), refresh=True)
+    return code

@@ -1,0 +1,83 @@
+"""Plans and outcomes, in words."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from laneway.cli import output
+from laneway.plan.words import command, describe
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from laneway.apply.transaction import Outcome
+    from laneway.plan.steps import Step
+
+NOUNS = {
+    "netns": "network namespace",
+    "links": "link",
+    "addresses": "address",
+    "priors": "remembered value",
+    "sysctls": "sysctl",
+    "routes": "route",
+    "files": "file",
+    "sets": "set",
+    "entries": "set entry",
+    "fib_rules": "ip rule",
+    "chains": "chain",
+    "jumps": "jump",
+    "leftovers": "leftover in the other iptables",
+}
+_PLURALS = {
+    "address": "addresses",
+    "set entry": "set entries",
+    "leftover in the other iptables": "leftovers in the other iptables",
+}
+
+
+def plan_text(steps: Sequence[Step]) -> str:
+    """Return a plan as commands a person could type, in order."""
+    return "\n".join(command(step) for step in steps)
+
+
+def as_json(steps: Iterable[Step]) -> list[dict[str, str]]:
+    """Return a plan as data: what is done to which kind of object, in one line and as commands."""
+    return [
+        {"op": str(step.op), "kind": step.kind, "summary": describe(step), "command": command(step)} for step in steps
+    ]
+
+
+def tally(steps: Sequence[Step]) -> str:
+    """Return how many objects of which kind a plan touches."""
+    return counted(Counter(step.kind for step in steps))
+
+
+def counted(changes: Mapping[str, int]) -> str:
+    """Return numbers of objects by kind in words."""
+    named = [(NOUNS.get(kind, kind), number) for kind, number in changes.items()]
+    return ", ".join(f"{n} {noun if n == 1 else _PLURALS.get(noun, noun + 's')}" for noun, n in named)
+
+
+def outcome(result: Outcome, generation: int, *, done: str, json: bool) -> None:
+    """Say what a transaction did to this host; `done` is its name."""
+    if json:
+        output.answer({"changed": result.changed, "generation": generation, "steps": as_json(result.steps)})
+    elif result.changed:
+        output.data(f"{done}, generation {generation}: {tally(result.steps)}")
+    else:
+        output.data(f"nothing to do: the host holds the policy (generation {generation})")
+
+
+def kept(tenants: Sequence[str]) -> None:
+    """Say which tenants are left as they are."""
+    if tenants:
+        output.note(
+            f"left as they are, since the policy does not name them: {', '.join(tenants)} (--prune removes them)"
+        )
+
+
+def waiting(lines: Iterable[str]) -> None:
+    """Say which uplinks are not there yet."""
+    for line in lines:
+        output.note(line)

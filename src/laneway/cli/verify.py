@@ -1,0 +1,173 @@
+"""`laneway verify`: whether a host holds its policy."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from laneway.cli import output
+from laneway.cli.app import finish
+from laneway.errors import Exit, HostRefused, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from typer import Typer
+
+    from laneway.explain.expect import Failure
+    from laneway.explain.places import Places
+    from laneway.policy.model import Expect
+    from laneway.verify.judgement import Judgement
+    from laneway.verify.packets import Trial
+
+
+def register(app: "Typer") -> None:
+    """Add the verb to the application."""
+    import typer
+
+    @app.command()
+    def verify(
+        paths: Annotated[list[str] | None, typer.Argument(metavar="[PATH]...", help="Files or directories.")] = None,
+        *,
+        host: Annotated[
+            str, typer.Option(metavar="URL", help="Another host, by a testinfra backend: ssh://root@edge1.")
+        ] = "",
+        packets: Annotated[bool, typer.Option("--packets", help="Send the packet of every [[expect]] too.")] = False,
+        as_json: Annotated[bool, typer.Option("--json", help="Answer as JSON.")] = False,
+    ) -> None:
+        """Say whether the host holds the policy: every object, and every [[expect]] of the policy's.
+
+        Nothing is changed. A host given by --host needs no laneway, and no Python: it is read with ip, ipset and
+        iptables-save. Exit code 0: it holds; 4: something differs; 8: an expectation fails.
+        """
+        finish(lambda: run(paths or [], host=host, packets=packets, as_json=as_json))
+
+
+def run(paths: Sequence[str | Path], *, host: str = "", packets: bool = False, as_json: bool = False) -> Exit:
+    """Verify the host and say what was found."""
+    if host and packets:
+        raise UsageError("--packets sends from this host's workloads, not from another's", "run it on that host")
+    judgement = _remote(paths, host) if host else _local(paths)
+    trials = _trials(judgement) if packets else ()
+    code = Exit.EXPECTATION if any(not each.holds for each in trials) else judgement.exit_code
+    if as_json:
+        output.answer(_json(judgement, trials))
+    else:
+        _print(judgement, trials)
+    return code
+
+
+def _local(paths: Sequence[str | Path]) -> "Judgement":
+    from laneway.cli.wire import look
+    from laneway.kernel import underlay
+    from laneway.verify.judgement import judge
+
+    scene = look(paths)
+    return judge(scene.aim, scene.observed, underlay.read())
+
+
+def _remote(paths: Sequence[str | Path], url: str) -> "Judgement":
+    from laneway.cli.paths import policy_paths
+    from laneway.policy.load import load
+    from laneway.verify.judgement import judge_remote
+
+    policy = load(policy_paths(paths))
+    try:
+        import testinfra
+    except ImportError:
+        raise UsageError("--host needs testinfra", "pip install 'laneway[verify]'") from None
+    try:
+        there = testinfra.get_host(url)
+    except (RuntimeError, ValueError, ImportError) as error:
+        raise UsageError(f"--host {url}: {error}", "for example: ssh://root@edge1") from error
+    try:
+        return judge_remote(there, policy)
+    except RuntimeError as error:  # testinfra's, when the connection fails
+        raise HostRefused(f"{url}: {error}", "try the same login by hand") from error
+
+
+def _trials(judgement: "Judgement") -> "tuple[Trial, ...]":
+    from laneway.kernel.probe import send
+    from laneway.verify.packets import try_out
+
+    return try_out(judgement.aim.policy, judgement.aim.lanes, send)
+
+
+def _json(judgement: "Judgement", trials: "Iterable[Trial]") -> dict[str, object]:
+    from laneway.explain.places import Places
+    from laneway.explain.report import as_json as explanation_json
+    from laneway.verify.drift import as_json
+
+    places = Places()
+    holds = judgement.exit_code == Exit.DONE and all(each.holds for each in trials)
+    return {
+        "holds": holds,
+        "drift": [as_json(each) for each in judgement.drift],
+        "expectations": len(judgement.aim.policy.expects),
+        "failed": [
+            {
+                "expect": words(each.expect),
+                "reason": each.reason,
+                "policy": places.text(each.expect.source),
+                "explanation": explanation_json(each.explanation, places),
+            }
+            for each in judgement.failures
+        ],
+        "packets": [
+            {"expect": words(each.expect), "outcome": each.outcome, "holds": each.holds, "sent": each.sent}
+            for each in trials
+        ],
+        "waiting": list(judgement.aim.waiting),
+    }
+
+
+def words(expect: "Expect") -> str:
+    """Return a test of the policy's in one line."""
+    what = expect.protocol if expect.port is None else f"{expect.protocol}/{expect.port}"
+    arrives = f" in by {expect.arrives}" if expect.arrives else ""
+    wanted = f"by {expect.uplink}" if expect.uplink else expect.result
+    return f"{expect.from_}{arrives} → {expect.to} {what}: {wanted}"
+
+
+def _print(judgement: "Judgement", trials: "Sequence[Trial]") -> None:
+    import sys
+
+    from laneway.explain.places import Places
+    from laneway.verify.drift import text
+
+    places = Places()
+    for difference in judgement.drift:
+        output.data(text(difference))
+    for failure in judgement.failures:
+        _print_failure(failure, places)
+    for trial in trials:
+        verdict = output.painted("ok", output.GREEN, sys.stdout)
+        if not trial.holds:
+            verdict = output.painted("fails", output.RED, sys.stdout)
+        output.data(f"{verdict}: {words(trial.expect)}: {trial.outcome}")
+    output.note(_summary(judgement, trials))
+    for line in judgement.aim.waiting:
+        output.note(line)
+
+
+def _print_failure(failure: "Failure", places: "Places") -> None:
+    from laneway.explain.report import lines
+
+    where = places.text(failure.expect.source)
+    output.data(f"fails: {words(failure.expect)}: {failure.reason} ({where})")
+    for line in lines(failure.explanation, places):
+        output.data(f"    {''.join(part.text for part in line)}".rstrip())
+
+
+def _summary(judgement: "Judgement", trials: "Sequence[Trial]") -> str:
+    from laneway.cli.tell import tally
+
+    expects = len(judgement.aim.policy.expects)
+    held = (
+        f"{expects - len(judgement.failures)} of {expects} expectations hold" if expects else "it has no expectations"
+    )
+    sent = [each for each in trials if each.sent]
+    tried = f", {sum(each.holds for each in sent)} of {len(sent)} with packets" if trials else ""
+    if not judgement.drift:
+        return f"the host is as the policy asks; {held}{tried}"
+    steps = [each.step for each in judgement.drift]
+    return f"drift: {tally(steps)}; {held}{tried}; `laneway apply` mends the drift"

@@ -1,0 +1,85 @@
+"""The real parts, put together: the one place where commands get their host from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from laneway.apply import store
+from laneway.apply.target import Target, refuse_unknown_tenants, target
+from laneway.apply.trust import demand_trusted
+from laneway.cli.paths import policy_paths
+from laneway.policy.load import load
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from laneway.apply.ports import Kernel, Ledger
+    from laneway.apply.transaction import Outcome
+    from laneway.policy.model import PolicySet
+    from laneway.state.host import HostState
+
+    Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """A host as it is, and what a policy asks of it."""
+
+    kernel: Kernel
+    observed: HostState
+    aim: Target
+    kept: tuple[str, ...]  # tenants of the host that the files do not name
+
+
+def linux_host(iptables: Literal["auto", "legacy", "nft"] = "auto") -> Kernel:
+    """Return the host this process runs on; raises UsageError without the rights, HostRefused without the tools."""
+    from laneway.kernel.host import LinuxHost
+    from laneway.kernel.iptables_variant import detect_variant, has_variant, other_variant
+    from laneway.kernel.privilege import demand_net_admin
+    from laneway.kernel.restore_chains import IptablesChains
+
+    demand_net_admin()
+    variant = detect_variant(iptables)
+    other = other_variant(variant)
+    return LinuxHost(chains=IptablesChains(variant), others=IptablesChains(other) if has_variant(other) else None)
+
+
+def carry_out(scene: Scene, progress: Progress = lambda _done, _total: None, ledger: Ledger | None = None) -> Outcome:
+    """Make the host hold what the policy asks, or leave it as it is; raises Conflict when others are in the way."""
+    from laneway.apply.transaction import transact
+    from laneway.plan.conflicts import refuse_collisions
+
+    aim, host = scene.aim, scene.aim.policy.host
+    foreign = scene.kernel.foreign(host.tables, host.priorities)
+    refuse_collisions(aim.desired, foreign, host, aim.lanes.field)
+    return transact(
+        scene.kernel,
+        desired=aim.desired,
+        observed=scene.observed,
+        field=aim.lanes.field,
+        progress=progress,
+        ledger=ledger,
+    )
+
+
+def look(paths: Sequence[str | Path], *, prune: bool = False) -> Scene:
+    """Return this host beside what the policy at `paths` asks of it, the tenants it has besides kept unless `prune`."""
+    stored = store.applied()
+    chosen = policy_paths(paths)
+    demand_trusted(chosen)
+    policy = load(chosen, base=store.ground(stored, prune=prune))
+    return look_at(policy, prune=prune)
+
+
+def look_at(policy: PolicySet, *, prune: bool = False) -> Scene:
+    """Return this host beside what `policy` asks of it."""
+    kernel = linux_host(policy.host.iptables)
+    observed = kernel.read()
+    if not prune:
+        refuse_unknown_tenants(policy, observed)
+    facts = kernel.facts([uplink.interface for uplink in policy.uplinks])
+    memory = str(store.path())
+    kept = tuple(tenant.name for tenant in policy.tenants if tenant.source.file == memory)
+    return Scene(kernel, observed, target(policy, observed, facts), kept)

@@ -1,0 +1,117 @@
+"""The walls: between tenants, around the host, and between a lane and every uplink but its own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from laneway.compile.marking import NEIGHBOUR_DISCOVERY
+from laneway.compile.names import FORWARD, INPUT, USER, allow_set, comment, host_set, net_set, src_set
+from laneway.compile.sets import ICMP
+from laneway.state.chains import (
+    BaseJump,
+    Bridged,
+    ChainKey,
+    ChainRule,
+    CtState,
+    FromGroup,
+    IcmpType,
+    InInterface,
+    InSet,
+    Jump,
+    JumpKey,
+    Mark,
+    OutInterface,
+    Protocol,
+    Reject,
+    ToGroup,
+    ToLocal,
+    Verdict,
+    XtTable,
+)
+from laneway.state.links import GROUP
+from laneway.state.prefix import FAMILIES, IPV4, IPV6
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from laneway.compile.scene import Scene
+    from laneway.state.host import HostState
+
+REFUSED = {IPV4: Reject("icmp-admin-prohibited"), IPV6: Reject("icmp6-adm-prohibited")}
+"""A refusal the sender understands at once (RFC 1812 5.2.7.1, RFC 4443 3.1)."""
+
+TENANTS, TO_TENANTS = FromGroup(GROUP), ToGroup(GROUP)
+KNOWN = CtState(("RELATED", "ESTABLISHED"))
+
+
+def wall(scene: Scene, state: HostState) -> None:
+    """Add the filter chains to `state`."""
+    for family in FAMILIES:
+        state.chains[ChainKey(family, XtTable.FILTER, USER)] = ()
+        forward, arrive = _forward(scene, family), _input(scene, family)
+        state.chains[ChainKey(family, XtTable.FILTER, FORWARD)] = tuple(forward)
+        state.chains[ChainKey(family, XtTable.FILTER, INPUT)] = tuple(arrive)
+        state.jumps[JumpKey(family, XtTable.FILTER, "FORWARD", FORWARD)] = BaseJump()
+        state.jumps[JumpKey(family, XtTable.FILTER, "INPUT", INPUT)] = BaseJump((TENANTS,))
+
+
+def _forward(scene: Scene, family: int) -> Iterator[ChainRule]:
+    field, refused = scene.lanes.field, REFUSED[family]
+    unmarked, marked = Mark(field.unmarked), Mark(field.unmarked, negated=True)
+    tenant_prefix = InSet(net_set(family), "dst")
+    yield ChainRule((), Jump(USER), comment("-", "user"))
+    for way in scene.ways:
+        # Somebody flushed our FIB rules: a lane leaves by its own uplink or not at all.
+        other = Mark(field.by_uplink(way.number), negated=True)
+        leaves = OutInterface(way.uplink.interface)
+        yield ChainRule((leaves, marked, other), refused, comment(way.uplink.name, "pin"))
+    # As early as can be: most packets get no further.
+    yield ChainRule((marked, KNOWN), Verdict.ACCEPT, comment("-", "known-flow"))
+    # bridge-nf-call-iptables sends frames between two ports of one bridge through here.
+    yield ChainRule((TENANTS, Bridged()), Verdict.ACCEPT, comment("-", "bridged"))
+    # Somebody flushed mangle: closed, not open.
+    yield ChainRule((TENANTS, unmarked), Verdict.DROP, comment("-", "unmarked"))
+    # NAT leaves alone what conntrack cannot place: it would go out with its private source.
+    yield ChainRule((TENANTS, CtState(("INVALID",))), Verdict.DROP, comment("-", "invalid"))
+    yield ChainRule((TO_TENANTS, marked, CtState(("DNAT",))), Verdict.ACCEPT, comment("-", "published"))
+    if any(each.tenant.allow for each in scene.residents):
+        hole = InSet(allow_set(family), "dst,dst,src")
+        crossing = Mark(field.crossing)
+        yield ChainRule((TO_TENANTS, crossing, hole), Verdict.ACCEPT, comment("-", "allow"))
+    # From one subnet of a tenant's to another: the source is at home on the bridge that the packet leaves by.
+    yield ChainRule((TO_TENANTS, marked, InSet(src_set(family), "src,dst")), Verdict.ACCEPT, comment("-", "home"))
+    yield ChainRule((TO_TENANTS,), refused, comment("-", "between-tenants"))
+    yield ChainRule((marked, tenant_prefix), refused, comment("-", "not-here"))
+    for way in scene.ways:
+        leaves = OutInterface(way.uplink.interface)
+        yield ChainRule((leaves, TENANTS, CtState(("NEW",))), Verdict.ACCEPT, comment(way.uplink.name, "out"))
+    yield ChainRule((TENANTS,), refused, comment("-", "elsewhere"))
+    if _turned_on(scene, family):
+        # The host did not forward before laneway: the world must not reach through it now. What others translate
+        # (a published container port) and the answers to what is behind the host pass.
+        unasked = CtState(("RELATED", "ESTABLISHED", "DNAT"), negated=True)
+        for way in scene.ways:
+            arrives = InInterface(way.uplink.interface)
+            note = comment(way.uplink.name, "not-a-router")
+            yield ChainRule((arrives, Bridged(negated=True), unmarked, unasked), Verdict.DROP, note)
+
+
+def _turned_on(scene: Scene, family: int) -> bool:
+    key = "net/ipv4/ip_forward" if family == IPV4 else "net/ipv6/conf/all/forwarding"
+    return scene.facts.sysctls.get(key) == "0"
+
+
+def _input(scene: Scene, family: int) -> Iterator[ChainRule]:
+    """Yield what tenants may reach on the host; the jump here is for their packets alone."""
+    refused = REFUSED[family]
+    if family == IPV6:
+        for kind in NEIGHBOUR_DISCOVERY:
+            neighbours = (Protocol(ICMP[IPV6]), IcmpType(kind))
+            yield ChainRule(neighbours, Verdict.ACCEPT, comment("-", "neighbours"))
+    yield ChainRule((KNOWN,), Verdict.ACCEPT, comment("-", "known-flow"))
+    no_uplink = Mark(scene.lanes.field.by_uplink(0))
+    yield ChainRule((no_uplink,), refused, comment("-", "no-lane"))
+    others = (InSet(net_set(family), "dst"), ToLocal(on_arrival_link=True, negated=True))
+    yield ChainRule(others, refused, comment("-", "others-gateway"))
+    yield ChainRule((InSet(host_set(family), "src,dst"),), Verdict.ACCEPT, comment("-", "host-access"))
+    yield ChainRule((), refused, comment("-", "host"))

@@ -1,0 +1,212 @@
+"""Which lane a packet is in: anti-spoofing in raw, the mark in mangle."""
+
+from __future__ import annotations
+
+from itertools import groupby, product
+from typing import TYPE_CHECKING
+
+from laneway.compile.dispatch import ByOwner, Entry, dispatch
+from laneway.compile.names import CLASS, CLASS_OF, CROSS, IN, MARK, OUT, RAW, allow_set, comment, publish_set, src_set
+from laneway.compile.sets import ICMP
+from laneway.policy.services import PROTOCOLS
+from laneway.state.chain_text import canonical
+from laneway.state.chains import (
+    BaseJump,
+    Chain,
+    ChainKey,
+    ChainRule,
+    ConnMark,
+    CtState,
+    Dscp,
+    FromGroup,
+    FromPrefix,
+    IcmpType,
+    InInterface,
+    InSet,
+    Jump,
+    JumpKey,
+    MapMark,
+    Mark,
+    Match,
+    Protocol,
+    RestoreMark,
+    SaveMark,
+    SetConnMark,
+    SetMark,
+    ToLocal,
+    ToPorts,
+    ToPrefix,
+    Verdict,
+    XtTable,
+)
+from laneway.state.links import GROUP
+from laneway.state.prefix import FAMILIES, IPV6, Prefix, of_network, prefix
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from laneway.compile.scene import Resident, Scene
+    from laneway.policy.model import ClassMatch, Network, TrafficClass
+    from laneway.state.host import HostState
+    from laneway.state.marks import FwMark
+
+NEIGHBOUR_DISCOVERY = (133, 135, 136)
+"""ICMPv6 types of router solicitation, neighbour solicitation and advertisement (RFC 4861)."""
+
+LINK_LOCAL = prefix("fe80::/10")
+UNSPECIFIED = prefix("::/128")
+
+
+def mark_packets(scene: Scene, state: HostState) -> None:
+    """Add the raw and mangle chains to `state`."""
+    by_owner = [each for each in scene.residents if each.tenant.classes]
+    for family in FAMILIES:
+        chains: dict[ChainKey, Chain] = {
+            ChainKey(family, XtTable.RAW, RAW): tuple(_anti_spoof(family)),
+            ChainKey(family, XtTable.MANGLE, MARK): tuple(_mark(scene, family)),
+            ChainKey(family, XtTable.MANGLE, IN): tuple(_arrivals(scene, family)),
+            ChainKey(family, XtTable.MANGLE, OUT): _answers(scene),
+        }
+        for name, rules in _class_chains(scene, by_owner, family).items():
+            chains[ChainKey(family, XtTable.MANGLE, name)] = rules
+        state.chains.update(chains)
+        state.jumps[JumpKey(family, XtTable.RAW, "PREROUTING", RAW)] = BaseJump()
+        state.jumps[JumpKey(family, XtTable.MANGLE, "PREROUTING", MARK)] = BaseJump()
+        state.jumps[JumpKey(family, XtTable.MANGLE, "INPUT", IN)] = BaseJump()
+        state.jumps[JumpKey(family, XtTable.MANGLE, "OUTPUT", OUT)] = BaseJump()
+
+
+def _anti_spoof(family: int) -> Iterator[ChainRule]:
+    """Yield the rules that stop a source address that is not the sender's, before conntrack sees it."""
+    if family == IPV6:
+        note = comment("-", "neighbours")
+        yield ChainRule((FromPrefix(LINK_LOCAL), FromGroup(GROUP)), Verdict.RETURN, note)
+        from_nobody = (FromPrefix(UNSPECIFIED), Protocol(ICMP[IPV6]), FromGroup(GROUP))
+        yield ChainRule(from_nobody, Verdict.RETURN, note)
+    stranger = InSet(src_set(family), "src,src", negated=True)
+    yield ChainRule((FromGroup(GROUP), stranger), Verdict.DROP, comment("-", "anti-spoof"))
+
+
+def _mark(scene: Scene, family: int) -> Iterator[ChainRule]:
+    field = scene.lanes.field
+    unmarked, tenants = field.unmarked, FromGroup(GROUP)
+    marked = Mark(unmarked, negated=True)
+    not_refused = Mark(field.by_uplink(0), negated=True)
+    yield ChainRule((), RestoreMark(field.mask), comment("-", "known-flow"))
+    yield ChainRule((marked,), Verdict.RETURN, comment("-", "known-flow"))
+    if family == IPV6:
+        # Link-local traffic never leaves its link, so no lane can carry it.
+        yield ChainRule((FromPrefix(LINK_LOCAL),), Verdict.RETURN, comment("-", "link-local"))
+    yield ChainRule((tenants,), MapMark(src_set(family), "src,src"), comment("-", "tenant"))
+    if any(each.tenant.classes for each in scene.residents):
+        yield ChainRule((tenants,), Jump(CLASS), comment("-", "classes"))
+    if any(each.tenant.allow for each in scene.residents):
+        yield ChainRule((tenants, not_refused), MapMark(allow_set(family), "dst,dst,src"), comment("-", "allow"))
+    to_published = MapMark(publish_set(family, CROSS), "dst,dst")
+    yield ChainRule((tenants, not_refused, ToLocal()), to_published, comment("-", "publish"))
+    for way in scene.ways:
+        name = way.uplink.name
+        arrived = MapMark(publish_set(family, name), "dst,dst")
+        yield ChainRule((InInterface(way.uplink.interface), ToLocal()), arrived, comment(name, "publish"))
+    yield ChainRule((marked,), SaveMark(field.mask), comment("-", "remember"))
+
+
+def _arrivals(scene: Scene, family: int) -> Iterator[ChainRule]:
+    """Yield what remembers by which uplink somebody reached the host's own services.
+
+    This is in INPUT, where others' DNAT has had its say: their forwarded flows are none of laneway's.
+    """
+    if family == IPV6:
+        yield ChainRule((FromPrefix(LINK_LOCAL),), Verdict.RETURN, comment("-", "link-local"))
+    for way in scene.ways:
+        new = (InInterface(way.uplink.interface), ConnMark(scene.lanes.field.unmarked), CtState(("NEW",)))
+        mark = scene.lanes.host_mark(way.uplink.name)
+        yield ChainRule(new, SetConnMark(mark), comment(way.uplink.name, "host"))
+
+
+def _answers(scene: Scene) -> Chain:
+    field = scene.lanes.field
+    known = ConnMark(field.unmarked, negated=True)
+    return (ChainRule((known,), RestoreMark(field.mask), comment("-", "answer")),)
+
+
+def _class_chains(scene: Scene, residents: list[Resident], family: int) -> dict[str, Chain]:
+    if not residents:
+        return {}
+    field = scene.lanes.field
+    entries, chains = [], {}
+    for resident in residents:
+        name = f"{CLASS_OF}{resident.owner}"
+        own = (Mark(field.by_owner(resident.owner)),)
+        leads = ChainRule(own, Jump(name, goto=True), comment(resident.tenant.name, "classes"))
+        entries.append(Entry(resident.owner, resident.owner, (leads,)))
+        chains[name] = tuple(_class_rules(scene, resident, family))
+    tree = dispatch(CLASS, entries, ByOwner(field))
+    return {**tree, CLASS: (*_classless(family), *tree[CLASS]), **chains}
+
+
+def _classless(family: int) -> Iterator[ChainRule]:
+    """Yield what no class is about, so that none can refuse it."""
+    if family == IPV6:
+        for kind in NEIGHBOUR_DISCOVERY:
+            neighbours = (Protocol(ICMP[IPV6]), IcmpType(kind))
+            yield ChainRule(neighbours, Verdict.RETURN, comment("-", "neighbours"))
+    # The answers to the host's own packets: those have no lane, so the first answer meets the classes.
+    answer = (ToLocal(), CtState(("RELATED", "ESTABLISHED")))
+    yield ChainRule(answer, Verdict.RETURN, comment("-", "answer"))
+    # What stays at home passes here only where bridged frames do, or from one subnet of the tenant's to another.
+    home = (InSet(src_set(family), "dst,src"), ToLocal(negated=True))
+    yield ChainRule(home, Verdict.RETURN, comment("-", "home"))
+
+
+def _class_rules(scene: Scene, resident: Resident, family: int) -> Iterator[ChainRule]:
+    """Yield a tenant's classes: what matches takes its mark, and with a new mark leaves the chain.
+
+    MARK does not end the walk (iptables-extensions(8)), so a rule on the new mark does; classes in a row that
+    lead to one lane share it.
+    """
+    lanes = {lane.way.uplink.name: lane.mark for lane in resident.lanes}
+    refusal, default = scene.lanes.refusal(resident.tenant.name), resident.lanes[0].mark
+
+    def lane_of(each: TrafficClass) -> FwMark | None:
+        if each.action == "drop":
+            return None
+        return refusal if each.uplink is None else lanes[each.uplink]
+
+    for mark, classes in groupby(resident.tenant.classes, key=lane_of):
+        if mark is None:
+            target: Verdict | SetMark = Verdict.DROP
+        else:
+            target = Verdict.RETURN if mark == default else SetMark(mark)
+        for each in classes:
+            note = comment(resident.tenant.name, f"class-{each.name}")
+            for matches in class_matches(each.match, family):
+                yield canonical(ChainRule(matches, target, note))
+        if isinstance(target, SetMark):
+            yield ChainRule((Mark(target.mark),), Verdict.RETURN, comment(resident.tenant.name, "classed"))
+
+
+def class_matches(match: ClassMatch, family: int) -> Iterator[tuple[Match, ...]]:
+    """Yield the rules' matches that together are one class's in a family; none, when it is about the other family."""
+    sources, targets = _of_family(match.from_, family), _of_family(match.to, family)
+    if (match.from_ and not sources) or (match.to and not targets):
+        return
+    fixed: list[Match] = [] if match.dscp is None else [Dscp(match.dscp)]
+    protocol = [] if match.protocol is None else [Protocol(protocol_number(match.protocol, family))]
+    ports = [ToPorts(each.first, each.last) for each in match.ports]
+    nothing: tuple[tuple[Match, ...], ...] = ((),)
+    froms = tuple((FromPrefix(each),) for each in sources) or nothing
+    tos = tuple((ToPrefix(each),) for each in targets) or nothing
+    for source, target, port in product(froms, tos, tuple((each,) for each in ports) or nothing):
+        yield (*source, *target, *protocol, *port, *fixed)
+
+
+def protocol_number(name: str, family: int) -> int:
+    """Return the IP protocol number of a policy's protocol name or number; `icmp` is the family's own."""
+    if name == "icmp":
+        return ICMP[family]
+    return PROTOCOLS[name] if name in PROTOCOLS else int(name)
+
+
+def _of_family(networks: tuple[Network, ...], family: int) -> list[Prefix]:
+    return [of_network(network) for network in networks if network.version == family]

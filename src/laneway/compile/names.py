@@ -1,0 +1,51 @@
+"""Names of chains and sets, and the comments that say whose a rule is."""
+
+from __future__ import annotations
+
+RAW = "LANEWAY-RAW"
+MARK = "LANEWAY-MARK"
+CLASS = "LANEWAY-CLASS"
+CLASS_OF = "LANEWAY-CLASS-OF."
+"""With an owner number: the chain of one tenant's classes."""
+
+IN = "LANEWAY-IN"
+OUT = "LANEWAY-OUT"
+DNAT = "LANEWAY-DNAT"
+SNAT = "LANEWAY-SNAT"
+OWN_SNAT = "LANEWAY-OWN-SNAT"
+FORWARD = "LANEWAY-FORWARD"
+INPUT = "LANEWAY-INPUT"
+USER = "LANEWAY-USER"
+"""The operator's own chain: made once, never flushed."""
+
+CROSS = "_crossing"
+
+
+def src_set(family: int) -> str:
+    """Return the set that knows a tenant by source prefix and bridge."""
+    return f"lw-src{family}"
+
+
+def net_set(family: int) -> str:
+    """Return the set of every tenant prefix."""
+    return f"lw-net{family}"
+
+
+def allow_set(family: int) -> str:
+    """Return the set of the holes in the wall between tenants."""
+    return f"lw-allow{family}"
+
+
+def host_set(family: int) -> str:
+    """Return the set of what tenants may reach on the host."""
+    return f"lw-host{family}"
+
+
+def publish_set(family: int, arrival: str) -> str:
+    """Return the set of published ports for packets that arrive by an uplink, or (`CROSS`) from a tenant."""
+    return f"lw-pub{family}-{arrival}"
+
+
+def comment(owner: str, what: str) -> str:
+    """Return a rule's comment: `owner` is a tenant's or an uplink's name, or "-"."""
+    return f"lw:{owner}:{what}"

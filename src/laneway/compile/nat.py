@@ -1,0 +1,133 @@
+"""Published ports and source addresses."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from laneway.compile.dispatch import ByOwner, ByPort, Entry, dispatch
+from laneway.compile.names import DNAT, OWN_SNAT, SNAT, comment, src_set
+from laneway.compile.sets import PROTOCOL_NUMBERS
+from laneway.state.chains import (
+    BaseJump,
+    Chain,
+    ChainKey,
+    ChainRule,
+    CtState,
+    Dnat,
+    InSet,
+    Jump,
+    JumpKey,
+    Mark,
+    Masquerade,
+    Match,
+    OutInterface,
+    Protocol,
+    Snat,
+    ToGroup,
+    ToLocal,
+    ToPorts,
+    ToPrefix,
+    XtTable,
+)
+from laneway.state.links import GROUP
+from laneway.state.prefix import FAMILIES, IPV4, IPV6, of_address, prefix
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from laneway.compile.scene import Resident, Scene, Way
+    from laneway.policy.model import Publish
+    from laneway.state.host import HostState
+
+LOOPBACK = {IPV4: prefix("127.0.0.0/8"), IPV6: prefix("::1/128")}
+
+
+def translate(scene: Scene, state: HostState) -> None:
+    """Add the nat chains to `state`."""
+    marked = Mark(scene.lanes.field.unmarked, negated=True)
+    for family in FAMILIES:
+        chains = {**_dnat(scene, family), **_snat(scene, family)}
+        state.chains.update({ChainKey(family, XtTable.NAT, name): rules for name, rules in chains.items()})
+        # What mangle did not mark arrived by a way the tenant does not use: it is the host's own.
+        state.jumps[JumpKey(family, XtTable.NAT, "PREROUTING", DNAT)] = BaseJump((marked, ToLocal()))
+        own = (ToPrefix(LOOPBACK[family], negated=True), ToLocal())
+        state.jumps[JumpKey(family, XtTable.NAT, "OUTPUT", DNAT)] = BaseJump(own)
+        state.jumps[JumpKey(family, XtTable.NAT, "POSTROUTING", SNAT)] = BaseJump()
+
+
+def _dnat(scene: Scene, family: int) -> dict[str, Chain]:
+    entries: dict[str, list[Entry]] = {}
+    for resident in scene.residents:
+        for protocol, entry in _published(resident, family):
+            entries.setdefault(protocol, []).append(entry)
+    root, chains = [], {}
+    for protocol in sorted(entries):
+        name, number = f"{DNAT}.{protocol}", PROTOCOL_NUMBERS[protocol]
+        root.append(ChainRule((Protocol(number),), Jump(name, goto=True), comment("-", "dispatch")))
+        chains.update(dispatch(name, entries[protocol], ByPort(number)))
+    return {DNAT: tuple(root), **chains}
+
+
+def _published(resident: Resident, family: int) -> Iterator[tuple[str, Entry]]:
+    for workload in resident.tenant.workloads:
+        address = next((each.packed for each in workload.addresses if each.version == family), None)
+        if address is None:
+            continue
+        note = comment(resident.tenant.name, f"publish-{workload.name}")
+        for publish in workload.publish:
+            if publish.host is None or publish.host.version == family:
+                for entry in _translations(publish, address, note):
+                    yield publish.protocol, entry
+
+
+def _translations(publish: Publish, address: bytes, note: str) -> Iterator[Entry]:
+    """Yield one rule for a range that keeps its numbers, else one a port."""
+    on: tuple[Match, ...] = () if publish.host is None else (ToPrefix(of_address(publish.host)),)
+    protocol = Protocol(PROTOCOL_NUMBERS[publish.protocol])
+    first, last = publish.host_ports.first, publish.host_ports.last
+    if publish.host_ports == publish.ports:
+        rule = ChainRule((*on, protocol, ToPorts(first, last)), Dnat(address), note)
+        yield Entry(first, last, (rule,))
+        return
+    for port in range(first, last + 1):
+        inner = publish.ports.first + port - first
+        rule = ChainRule((*on, protocol, ToPorts(port, port)), Dnat(address, inner), note)
+        yield Entry(port, port, (rule,))
+
+
+def _snat(scene: Scene, family: int) -> dict[str, Chain]:
+    field = scene.lanes.field
+    marked = Mark(field.unmarked, negated=True)
+    entries = [entry for resident in scene.residents if (entry := _own_address(resident, family))]
+    rules = []
+    if entries:
+        rules.append(ChainRule((marked,), Jump(OWN_SNAT), comment("-", "own-snat")))
+    rules += [rule for way in scene.ways if (rule := _uplink_address(way, Mark(field.by_uplink(way.number)), family))]
+    # A workload that reaches a port published by one of its own bridge: the answer must come back through here.
+    hairpin = (ToGroup(GROUP), CtState(("DNAT",)), InSet(src_set(family), "src,dst"))
+    rules.append(ChainRule(hairpin, Masquerade(), comment("-", "hairpin")))
+    own = dispatch(OWN_SNAT, entries, ByOwner(field)) if entries else {}
+    return {SNAT: tuple(rules), **own}
+
+
+def _own_address(resident: Resident, family: int) -> Entry | None:
+    lanes = {lane.way.uplink.name: lane for lane in resident.lanes}
+    rules = tuple(
+        ChainRule(
+            (OutInterface(lanes[uplink].way.uplink.interface), Mark(lanes[uplink].mark)),
+            Snat(address.packed),
+            comment(resident.tenant.name, "snat"),
+        )
+        for uplink, address in resident.tenant.snat
+        if address.version == family and uplink in lanes
+    )
+    return Entry(resident.owner, resident.owner, rules) if rules else None
+
+
+def _uplink_address(way: Way, by_it: Mark, family: int) -> ChainRule | None:
+    leaving = (OutInterface(way.uplink.interface), by_it)
+    note = comment(way.uplink.name, "snat")
+    for address in way.uplink.snat:
+        if address.version == family:
+            return ChainRule(leaving, Snat(address.packed), note)
+    return ChainRule(leaving, Masquerade(), note) if way.uplink.masquerade else None

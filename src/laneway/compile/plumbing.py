@@ -1,0 +1,87 @@
+"""Namespaces, bridges, veth pairs and addresses."""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from typing import TYPE_CHECKING
+
+from laneway.state.links import GROUP, HOST, AddressKey, Link, LinkKey, LinkKind, Netns
+from laneway.state.prefix import ANY, FAMILIES, IPV6, Prefix
+from laneway.state.routing import IPV6_METRIC, MAIN_TABLE, Route, RouteKey, RouteKind
+
+if TYPE_CHECKING:
+    from laneway.compile.scene import Resident, Scene
+    from laneway.policy.model import Workload
+    from laneway.state.host import HostState
+
+WORKLOAD_LINK = "eth0"
+"""A workload's own end of its veth pair."""
+
+BRIDGE_SYSCTLS = (
+    # Replies come back by lanes the reverse lookup does not see; spoofing is stopped by set, in raw.
+    ("net/ipv4/conf/{}/rp_filter", "2"),
+    # The host must not answer for another tenant's gateway or an uplink's address (kernel ip-sysctl.rst).
+    # With 2 it would not answer a workload either that asks with an address of another subnet than the gateway's.
+    ("net/ipv4/conf/{}/arp_ignore", "1"),
+    ("net/ipv4/conf/{}/arp_announce", "2"),
+    # A tenant must not hand the host a default route.
+    ("net/ipv6/conf/{}/accept_ra", "0"),
+)
+
+
+def gateway_of(subnet: Prefix) -> bytes:
+    """Return the first address of a subnet, which is the host's, on the bridge."""
+    return (int.from_bytes(subnet.address) + 1).to_bytes(len(subnet.address))
+
+
+def plumb(scene: Scene, state: HostState) -> None:
+    """Add the plumbing of every tenant to `state`."""
+    for resident in scene.residents:
+        _bridge(resident, state)
+        for workload in resident.tenant.workloads:
+            _workload(resident, workload, state)
+
+
+def _bridge(resident: Resident, state: HostState) -> None:
+    name = resident.bridge
+    state.links[LinkKey(HOST, name)] = Link(
+        LinkKind.BRIDGE,
+        GROUP,
+        # Locally administered, and the same in every life of the bridge: neighbours keep their entries.
+        mac=b"\x02" + blake2b(name.encode(), digest_size=5).digest(),
+        alias=f"laneway tenant={resident.tenant.name}",
+    )
+    for family in FAMILIES:
+        for subnet in resident.subnets[family]:
+            state.addresses[AddressKey(HOST, name, Prefix(gateway_of(subnet), subnet.length))] = None
+    for key, value in BRIDGE_SYSCTLS:
+        state.sysctls[key.format(name)] = value
+
+
+def _workload(resident: Resident, workload: Workload, state: HostState) -> None:
+    netns = resident.netns(workload)
+    alias = f"laneway tenant={resident.tenant.name} workload={workload.name}"
+    inner = LinkKey(netns, WORKLOAD_LINK)
+    state.netns[netns] = Netns(alias)
+    # With bridge-nf-call-iptables the bridge itself sends on what DNAT turns back to a workload that asked for its
+    # own published port, and that is out of the port it came by.
+    state.links[LinkKey(HOST, resident.veth(workload))] = Link(
+        LinkKind.VETH, GROUP, master=resident.bridge, peer=inner, hairpin=True, alias=alias
+    )
+    state.links[inner] = Link(LinkKind.PEER, GROUP)
+    for address in workload.addresses:
+        family, packed = address.version, address.packed
+        subnet = next(each for each in resident.subnets[family] if _holds(each, packed))
+        state.addresses[AddressKey(netns, WORKLOAD_LINK, Prefix(packed, subnet.length))] = None
+        metric = IPV6_METRIC if family == IPV6 else 0
+        default = RouteKey(netns, MAIN_TABLE, ANY[family], metric)
+        # The first address of a family decides by which gateway the workload leaves its subnet.
+        state.routes.setdefault(default, Route(RouteKind.UNICAST, WORKLOAD_LINK, gateway_of(subnet)))
+    if resident.tenant.dns:
+        servers = "".join(f"nameserver {address}\n" for address in resident.tenant.dns)
+        state.files[f"/etc/netns/{netns}/resolv.conf"] = f"# laneway tenant={resident.tenant.name}\n{servers}"
+
+
+def _holds(subnet: Prefix, address: bytes) -> bool:
+    shift = len(address) * 8 - subnet.length
+    return int.from_bytes(address) >> shift == int.from_bytes(subnet.address) >> shift

@@ -1,0 +1,77 @@
+"""Lane tables: where a lane leads, and that it leads nowhere else."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from laneway.state.links import HOST
+from laneway.state.prefix import ANY, FAMILIES, IPV6, Prefix, of_network
+from laneway.state.routing import IPV6_METRIC, TERMINATOR_METRIC, Route, RouteKey, RouteKind
+
+if TYPE_CHECKING:
+    from laneway.compile.scene import Resident, Scene, Way
+    from laneway.state.host import HostState
+
+CLOSED = Route(RouteKind.UNREACHABLE)
+
+
+def route_lanes(scene: Scene, state: HostState) -> None:
+    """Add every lane's routes to `state`."""
+    crossing = scene.lanes.table(scene.lanes.field.crossing)
+    for family in FAMILIES:
+        state.routes[_key(crossing, ANY[family], TERMINATOR_METRIC)] = CLOSED
+    for resident in scene.residents:
+        _home(resident, crossing, state)
+        for lane in resident.lanes:
+            _home(resident, lane.table, state)
+            _away(resident, lane.table, state)
+            _default(lane.way, lane.table, state)
+            for family in FAMILIES:
+                # When the uplink goes down the kernel takes its routes away; what stays must refuse.
+                state.routes[_key(lane.table, ANY[family], TERMINATOR_METRIC)] = CLOSED
+    for way in scene.ways:
+        _host_lane(scene, way, state)
+
+
+def _home(resident: Resident, table: int, state: HostState) -> None:
+    """Add the ways to the tenant's own prefixes: a reply's mark is its lane's, and must find home there."""
+    onlink = Route(RouteKind.UNICAST, resident.bridge)
+    for family in FAMILIES:
+        metric = IPV6_METRIC if family == IPV6 else 0
+        for subnet in resident.subnets[family]:
+            state.routes[RouteKey(HOST, table, subnet, metric)] = onlink
+        for to, via in resident.routed[family]:
+            state.routes[RouteKey(HOST, table, to, metric)] = Route(RouteKind.UNICAST, resident.bridge, via)
+
+
+def _away(resident: Resident, table: int, state: HostState) -> None:
+    for family in FAMILIES:
+        for route in resident.refusals[family]:
+            state.routes[_key(table, of_network(route.to))] = Route(RouteKind(route.kind))
+
+
+def _default(way: Way, table: int, state: HostState) -> None:
+    for family in FAMILIES:
+        gateway = way.gateways[family]
+        if way.up and gateway is not None:
+            state.routes[_key(table, ANY[family])] = Route(RouteKind.UNICAST, way.uplink.interface, gateway)
+
+
+def _host_lane(scene: Scene, way: Way, state: HostState) -> None:
+    """Add what main knows by this uplink: the host's own services answer neighbours and static routes as before.
+
+    There is no terminator here: when the table is empty, the host's answers go by main, as without laneway.
+    """
+    table = scene.lanes.table(scene.lanes.host_mark(way.uplink.name))
+    _default(way, table, state)
+    if not way.up:
+        return
+    for route in scene.facts.uplink_routes:
+        if route.interface == way.uplink.interface and route.to.length:
+            state.routes[_key(table, route.to)] = Route(RouteKind.UNICAST, route.interface, route.via)
+
+
+def _key(table: int, to: Prefix, metric: int | None = None) -> RouteKey:
+    if metric is None:
+        metric = IPV6_METRIC if to.family == IPV6 else 0
+    return RouteKey(HOST, table, to, metric)

@@ -1,0 +1,69 @@
+"""Switches of the host's own that laneway needs otherwise than they are, and what they were."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from laneway.state.prefix import IPV4, IPV6
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from laneway.compile.scene import Scene
+    from laneway.state.host import HostState
+
+FORWARD4 = "net/ipv4/ip_forward"
+FORWARD6 = "net/ipv6/conf/all/forwarding"
+RP_FILTER_ALL = "net/ipv4/conf/all/rp_filter"
+
+
+def rp_filter(interface: str) -> str:
+    """Return the key of an interface's reverse path filter."""
+    return f"net/ipv4/conf/{interface}/rp_filter"
+
+
+def accept_ra(interface: str) -> str:
+    """Return the key of whether an interface listens to router advertisements."""
+    return f"net/ipv6/conf/{interface}/accept_ra"
+
+
+def own_addresses_only(interface: str) -> str:
+    """Return the key of whether only an interface's own IPv6 addresses serve as sources of what leaves by it."""
+    return f"net/ipv6/conf/{interface}/use_oif_addrs_only"
+
+
+def switch(scene: Scene, state: HostState) -> None:
+    """Add the host's switches to `state`, each with the value it had before laneway."""
+    for key, value in _wanted(scene):
+        before = scene.facts.sysctls.get(key)
+        if before is not None and before != value:
+            state.sysctls[key] = value
+            state.priors[key] = before
+
+
+def _wanted(scene: Scene) -> Iterator[tuple[str, str]]:
+    facts = scene.facts.sysctls
+    families = {network.version for tenant in scene.policy.tenants for network in tenant.subnets}
+    if IPV4 in families:
+        yield FORWARD4, "1"
+    if IPV6 in families:
+        yield FORWARD6, "1"
+    for way in scene.ways:
+        interface = way.uplink.interface
+        # The kernel takes the larger of `all` and the interface's own (ip-sysctl.rst): 1 is strict, 2 is loose.
+        strict = max(facts.get(RP_FILTER_ALL, "0"), facts.get(rp_filter(interface), "0")) == "1"
+        if strict and IPV4 in families:
+            yield rp_filter(interface), "2"
+        # A host that forwards ignores advertisements unless told 2; it must not lose its own default route.
+        if IPV6 in families and facts.get(FORWARD6) == "0" and facts.get(accept_ra(interface)) == "1":
+            yield accept_ra(interface), "2"
+        # For every new flow MASQUERADE looks for an IPv6 source among the addresses of all links, thousands of
+        # bridges, unless told to take the uplink's own (RFC 6724, 4). An uplink may have none: then it must look.
+        if IPV6 in families and way.uplink.masquerade and _has_prefix6(scene, interface):
+            yield own_addresses_only(interface), "1"
+
+
+def _has_prefix6(scene: Scene, interface: str) -> bool:
+    """Return whether an interface has a global IPv6 address, as its on-link route shows."""
+    routes = scene.facts.uplink_routes
+    return any(each.interface == interface and each.to.family == IPV6 and not each.via for each in routes)

@@ -1,0 +1,109 @@
+"""What on the host belongs to others and stands where the policy wants to be."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from typing import TYPE_CHECKING, NamedTuple
+
+from laneway.doctor.finding import error
+from laneway.policy.model import HostSettings
+from laneway.state.prefix import ANY, IPV4, Prefix
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from laneway.doctor.finding import Finding
+    from laneway.plan.conflicts import Collision
+    from laneway.policy.model import PolicySet
+    from laneway.state.diagnosis import Diagnosis
+
+
+MAIN_PRIORITY = 32766
+"""Of the kernel's own rule for table main."""
+
+
+class Home(NamedTuple):
+    """A tenant's subnet."""
+
+    family: int
+    first: bytes
+    last: bytes
+    length: int
+    tenant: str
+    text: str
+
+
+def judge(seen: Diagnosis, policy: PolicySet | None, collisions: tuple[Collision, ...]) -> Iterator[Finding]:
+    """Yield findings about marks, priorities, tables, names and subnets."""
+    for each in collisions:
+        moved = tuple(_moved(seen, policy.host if policy else HostSettings(), each))
+        why = "apply refuses to begin: laneway changes nothing of others'"
+        yield error("in-the-way", each.what, why, *moved, hint=each.remedy)
+    if seen.names_read_only:
+        yield error(
+            "names-read-only",
+            f"{seen.names_read_only} cannot be written",
+            "laneway keeps the names of its routing tables there, which are also its memory of tenants' numbers",
+            *([f"mount -o remount,rw {seen.remount}"] if seen.remount else [f"chmod u+w {seen.names_read_only}"]),
+        )
+    if policy is not None:
+        yield from _subnets(seen, policy)
+
+
+def _moved(seen: Diagnosis, host: HostSettings, collision: Collision) -> Iterator[str]:
+    """Yield the commands that move an ip rule of others behind laneway's, where what is no tenant's still meets it."""
+    rule = next((each for each in seen.foreign.fib_rules if collision.what.endswith(f": {each.text}")), None)
+    if rule is None:
+        return
+    taken = {each.priority for each in seen.foreign.fib_rules}
+    free = next((each for each in range(host.priorities[1] + 1, MAIN_PRIORITY) if each not in taken), None)
+    if free is not None:
+        command = "ip rule" if rule.family == IPV4 else "ip -6 rule"
+        what = rule.text.partition(": ")[2]
+        yield f"{command} add pref {free} {what}"
+        yield f"{command} del pref {rule.priority} {what}"
+
+
+def _subnets(seen: Diagnosis, policy: PolicySet) -> Iterator[Finding]:
+    """Yield the networks that the host has inside a tenant's subnet; wider routes do no harm."""
+    homes = sorted(
+        Home(
+            each.version,
+            each.network_address.packed,
+            each.broadcast_address.packed,
+            each.prefixlen,
+            tenant.name,
+            str(each),
+        )
+        for tenant in policy.tenants
+        for each in tenant.subnets
+    )
+    ours = {each.name for each in seen.links if each.ours}
+    held = set()
+    for link, address, _ in seen.underlay.addresses:
+        home = _home(homes, address)
+        if home is not None and link not in ours:
+            held.add((link, home))
+            command = f"ip addr del {address} dev {link}"
+            yield _taken(f"{address} on {link}", home, command)
+    for route in seen.underlay.routes:
+        home = _home(homes, route.to)
+        inside = home is not None and route.to.length >= home.length and route.to != ANY[route.to.family]
+        if home is not None and inside and route.dev not in ours and (route.dev, home) not in held:
+            yield _taken(f"a route to {route.to} by {route.dev or route.kind}", home, f"ip route del {route.to}")
+
+
+def _taken(what: str, home: Home, command: str) -> Finding:
+    return error(
+        "subnet-in-use",
+        f"this host has {what}, inside {home.text} of tenant {home.tenant}",
+        "packets for the tenant's workloads end there",
+        command,
+        hint="or give the tenant another subnet",
+    )
+
+
+def _home(homes: Sequence[Home], address: Prefix) -> Home | None:
+    place = bisect_right(homes, (address.family, address.address, b"\xff" * 17))
+    home = homes[place - 1] if place else None
+    return home if home and home.family == address.family and address.address <= home.last else None

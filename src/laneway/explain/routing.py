@@ -1,0 +1,122 @@
+"""Where the host sends a packet: table local, laneway's FIB rules with their gotos, table main."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from laneway.explain.hop import OnWay, Query, Trail
+from laneway.state.links import HOST
+from laneway.state.prefix import address_text, family_of
+from laneway.state.routing import MAIN_TABLE, RouteKind, RuleAction
+
+if TYPE_CHECKING:
+    from laneway.explain.packet import Skb
+    from laneway.explain.terrain import Terrain
+    from laneway.state.routing import FibRule
+    from laneway.state.underlay import MainRoute
+
+LOCAL = "local"
+NO_ROUTE = "none"
+STRICT = 1
+
+
+class Decision(NamedTuple):
+    """What the host does with a packet."""
+
+    kind: str  # "local", "none", or a route's kind
+    dev: str = ""
+    via: bytes = b""
+
+    def nexthop(self, to: bytes) -> bytes:
+        """Return who gets a packet for `to` next on its link."""
+        return self.via or to
+
+
+def route(terrain: Terrain, skb: Skb, trail: Trail) -> Decision:
+    """Return where the packet goes, with every FIB rule that led there noted."""
+    decision = _decide(terrain, skb, trail)
+    arrives = "" if skb.arrives == "lo" else skb.arrives
+    trail.queries.append(
+        Query(skb.source, skb.to, skb.mark, arrives, decision.kind, dev=decision.dev, via=decision.via)
+    )
+    return decision
+
+
+def _decide(terrain: Terrain, skb: Skb, trail: Trail) -> Decision:
+    if terrain.is_local(skb.to) or terrain.is_broadcast(skb.to):
+        trail.add("route", f"{address_text(skb.to)} is the host's own")
+        return Decision(LOCAL)
+    rules = terrain.rules(family_of(skb.to))
+    position = 0
+    while position < len(rules):
+        rule = rules[position]
+        position += 1
+        if not _matches(rule, skb.mark):
+            continue
+        match rule.action:
+            case RuleAction.GOTO:
+                trail.add("ip rule", f"goes to {rule.target}", rule, minor=True)
+                position = _place(rules, rule.target, otherwise=position)
+            case RuleAction.LOOKUP:
+                trail.add("ip rule", f"looks into table {rule.target}", rule)
+                found = terrain.route(HOST, rule.target, skb.to)
+                if found is not None:
+                    return _taken(found, trail)
+            case RuleAction.NOP:
+                trail.add("ip rule", "does nothing", rule, minor=True)
+            case RuleAction.UNREACHABLE | RuleAction.PROHIBIT:
+                trail.add("ip rule", "refuses it", rule)
+                return Decision(rule.action.value)
+    return _main(terrain, skb, trail)
+
+
+def _matches(rule: FibRule, mark: int) -> bool:
+    hit = rule.mark is None or mark & rule.mark.mask == rule.mark.value
+    return hit != rule.inverted
+
+
+def _place(rules: list[FibRule], priority: int, *, otherwise: int) -> int:
+    """Return the position of the first rule of a priority: the kernel passes over a goto that leads to none."""
+    return next((number for number, rule in enumerate(rules) if rule.priority == priority), otherwise)
+
+
+def _main(terrain: Terrain, skb: Skb, trail: Trail) -> Decision:
+    found = terrain.route(HOST, MAIN_TABLE, skb.to)
+    if found is None:
+        trail.add("route", "no route, main has none either")
+        return Decision(NO_ROUTE)
+    return _taken(found, trail)
+
+
+def _taken(found: OnWay | MainRoute, trail: Trail) -> Decision:
+    taken = found.route if isinstance(found, OnWay) else found
+    if taken.kind is RouteKind.UNICAST:
+        by = f" by {address_text(taken.via)}" if taken.via else ""
+        trail.add("route", f"leads to {taken.dev}{by}", found)
+        return Decision(taken.kind.value, taken.dev, taken.via)
+    word = "drops it" if taken.kind is RouteKind.BLACKHOLE else "refuses it"
+    trail.add("route", word, found)
+    return Decision(taken.kind.value)
+
+
+def source_is_valid(terrain: Terrain, skb: Skb, trail: Trail) -> bool:
+    """Return whether the host believes a packet's IPv4 source (net/ipv4/fib_frontend.c, fib_validate_source).
+
+    The way back is looked up without the packet's mark, so it is main's word.
+    """
+    if terrain.is_local(skb.source):
+        trail.add("rp_filter", f"drops it: {address_text(skb.source)} is the host's own address")
+        return False
+    level = terrain.underlay.reverse_filter.get(skb.arrives, 0)
+    if not level:
+        return True
+    back = terrain.route(HOST, MAIN_TABLE, skb.source)
+    way = back.route if isinstance(back, OnWay) else back
+    if way is None or way.kind is not RouteKind.UNICAST:
+        trail.add("rp_filter", f"drops it: main has no way back to {address_text(skb.source)}", back)
+        return False
+    if level == STRICT and way.dev != skb.arrives:
+        trail.add("rp_filter", f"drops it: main's way back is {way.dev}, and rp_filter is strict", back)
+        return False
+    trail.add("rp_filter", "passes", back, minor=True)
+    return True

@@ -1,0 +1,1 @@
+"""The only effects on the host: netlink, ipset, iptables, sysctls and files, read and written."""

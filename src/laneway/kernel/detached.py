@@ -1,0 +1,94 @@
+"""A command run later, whatever becomes of this process, its terminal and its session until then."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import laneway
+from laneway.errors import HostRefused
+from laneway.kernel.tools import run_tool
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+_BOOTED_WITH_SYSTEMD = Path("/run/systemd/system")
+"""sd_booted(3)."""
+
+UNIT = "laneway-confirm"
+
+
+def run_laneway_later(arguments: Sequence[str], *, seconds: float, log: Path) -> None:
+    """Have laneway run with `arguments`, at the latest in so many seconds; raises HostRefused when nobody does that.
+
+    systemd does it where it runs and sees this process's network: such a unit is in no session, so that the end of an
+    ssh session does not take it along. Anywhere else a daemon(7) is started at once, which has to wait by itself; what
+    it says goes to `log`.
+    """
+    argv = [sys.executable, "-m", "laneway", *arguments]
+    package = str(Path(laneway.__file__).resolve().parents[1])
+    environment = {"PYTHONPATH": package, "PATH": os.defpath}
+    environment |= {name: os.environ[name] for name in ("LANEWAY_STATE_DIR",) if name in os.environ}
+    if _systemd_can():
+        _ask_systemd(argv, environment, seconds)
+    else:
+        _daemonize(argv, environment, log)
+
+
+def _systemd_can() -> bool:
+    """Return whether systemd is the init of this host, and its network and its files are this process's."""
+    try:
+        same = all(os.readlink(f"/proc/1/ns/{kind}") == os.readlink(f"/proc/self/ns/{kind}") for kind in ("net", "mnt"))  # noqa: PTH115  no path is meant
+    except OSError:
+        return False
+    return same and _BOOTED_WITH_SYSTEMD.is_dir()
+
+
+def _ask_systemd(argv: Sequence[str], environment: Mapping[str, str], seconds: float) -> None:
+    variables = [f"--setenv={name}={value}" for name, value in environment.items()]
+    timing = [f"--on-active={seconds:g}s", "--timer-property=AccuracySec=100ms"]
+    unit = f"{UNIT}-{os.getpid()}"
+    command = ["systemd-run", "--quiet", "--collect", f"--unit={unit}", *timing, *variables, "--", *argv]
+    done = run_tool(command)
+    if done.returncode:
+        said = done.stderr.strip() or f"exit status {done.returncode}"
+        message = f"systemd does not take the timer that would take the change back: {said}"
+        raise HostRefused(message, "nothing on the host was touched")
+
+
+def _daemonize(argv: Sequence[str], environment: Mapping[str, str], log: Path) -> None:
+    """Start the command in a session of its own, as nobody's child; returns once it is started."""
+    reading, writing = os.pipe2(os.O_CLOEXEC)
+    child = os.fork()
+    if not child:
+        _become_daemon(argv, environment, log, writing)
+    os.close(writing)
+    os.waitpid(child, 0)
+    with os.fdopen(reading, "rb") as pipe:
+        complaint = pipe.read().decode(errors="replace")  # ends when the command is started, or has failed to
+    if complaint:
+        message = f"the process that would take the change back cannot be started: {complaint}"
+        raise HostRefused(message, "nothing on the host was touched")
+
+
+def _become_daemon(argv: Sequence[str], environment: Mapping[str, str], log: Path, complaints: int) -> None:
+    try:
+        os.setsid()
+        if os.fork():
+            os._exit(0)
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())  # the caller holds some back
+        os.chdir("/")
+        null = os.open(os.devnull, os.O_RDONLY)
+        out = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+        for number, descriptor in ((0, null), (1, out), (2, out)):
+            os.dup2(descriptor, number)
+        os.closerange(3, complaints)
+        os.closerange(complaints + 1, 65536)
+        os.execve(argv[0], list(argv), dict(environment))  # noqa: S606  an argv list is the point
+    except OSError as error:
+        os.write(complaints, f"{error.filename or argv[0]}: {error.strerror}".encode())
+    finally:
+        os._exit(1)

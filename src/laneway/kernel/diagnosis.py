@@ -1,0 +1,203 @@
+"""The host looked over: everything that `laneway.doctor` judges, gathered as far as this process may look."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from struct import Struct
+from typing import TYPE_CHECKING, Literal, TypeVar
+
+from laneway.errors import HostRefused
+from laneway.kernel import foreign, other_software, sysctls, underlay
+from laneway.kernel.files import TABLE_NAMES
+from laneway.kernel.iptables_variant import PROGRAMS, detect_variant, has_variant, other_variant
+from laneway.kernel.link_messages import DUMP_LINKS, OUR_GROUPS, RTM_GETLINK
+from laneway.kernel.netlink import NetlinkSocket, attributes, string
+from laneway.kernel.route_messages import DUMP_RULES, RTM_GETRULE, rules
+from laneway.kernel.save_text import foreign_rules, saved_tables
+from laneway.kernel.tools import tool_path
+from laneway.kernel.xt_tables import save_output
+from laneway.state.diagnosis import Diagnosis, LinkSeen, StrangeRules, watched_sysctls
+from laneway.state.facts import Foreign
+from laneway.state.prefix import FAMILIES
+from laneway.state.underlay import Underlay
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from laneway.kernel.save_text import SavedTable
+    from laneway.state.diagnosis import Trial
+    from laneway.state.facts import Variant
+
+T = TypeVar("T")
+Saved = dict[int, "dict[str, SavedTable]"]
+
+_LINK = Struct("=BxHiII")  # family, device type, index, flags, which flags change
+_IFF_UP = 1
+_IFF_LOWER_UP = 1 << 16
+_IFLA_IFNAME = 3
+_IFLA_MTU = 4
+_IFLA_GROUP = 27
+_NUMBER = Struct("=I")
+
+_TOOLS = {"ip": "iproute2"}
+"""Programs beside iptables' that commands of laneway run."""
+
+_OUT = re.compile(r"(?:^| )-o (\S+)")
+
+
+class _Look:
+    """Takes notes of what could not be looked at, and why."""
+
+    def __init__(self) -> None:
+        self.unseen: list[str] = []
+
+    def at(self, what: str, look: Callable[[], T], otherwise: T) -> T:
+        """Return what `look` finds, or else `otherwise`."""
+        try:
+            return look()
+        except HostRefused as error:
+            reason = str(error)
+        except OSError as error:
+            reason = error.strerror or str(error)
+        self.unseen.append(f"{what}: {reason}")
+        return otherwise
+
+
+def look_over(
+    uplinks: Sequence[str], wanted: Literal["auto", "legacy", "nft"] = "auto", root: Path = Path("/")
+) -> Diagnosis:
+    """Return what can be seen of this host; whatever cannot be, is named and does not stop the rest."""
+    look = _Look()
+    variant = look.at("iptables", lambda: _variant(wanted), None)
+    saved: Saved = look.at("the rules of iptables", lambda: _saved(variant), {})
+    names = look.at("whose the network namespaces are", foreign.namespaces, frozenset[str]())
+    read_only = _unwritable(root / TABLE_NAMES.lstrip("/"))
+    return Diagnosis(
+        kernel=_kernel(),
+        variant=variant,
+        links=look.at("links", _links, ()),
+        underlay=look.at("addresses and routes", underlay.read, Underlay()),
+        sysctls=look.at("sysctls", lambda: sysctls.read(watched_sysctls(tuple(uplinks))), {}),
+        foreign=look.at("what belongs to others", lambda: _foreign(variant, names, root), Foreign()),
+        in_force=look.at("ip rules", _in_force, otherwise=False),
+        trials=look.at("what the kernel can do", lambda: _trials(variant), ()),
+        missing_tools=tuple(_missing_tools(wanted, variant)),
+        strangers=look.at("the other iptables", lambda: _strangers(variant), ()),
+        clamped=frozenset(_clamped(saved)),
+        running=look.at("running programs", other_software.running, frozenset()),
+        ufw=other_software.ufw_enabled(root),
+        networkd=other_software.networkd(root),
+        firewalld=other_software.firewalld(root),
+        networkmanager_leaves=other_software.left_by_networkmanager(root),
+        names_read_only=read_only[0],
+        remount=read_only[1],
+        unseen=tuple(dict.fromkeys(look.unseen)),
+    )
+
+
+def _variant(wanted: Literal["auto", "legacy", "nft"]) -> Variant:
+    return detect_variant(wanted)
+
+
+def _kernel() -> tuple[int, int]:
+    found = re.match(r"(\d+)\.(\d+)", os.uname().release)
+    return (int(found[1]), int(found[2])) if found else (0, 0)
+
+
+def _links() -> tuple[LinkSeen, ...]:
+    with NetlinkSocket() as kernel:
+        return tuple(sorted(_seen(body) for body in kernel.dump(RTM_GETLINK, DUMP_LINKS)))
+
+
+def _seen(body: bytes) -> LinkSeen:
+    flags = _LINK.unpack_from(body)[3]
+    found = attributes(body, _LINK.size)
+    mtu, group = (_NUMBER.unpack(found[kind])[0] if kind in found else 0 for kind in (_IFLA_MTU, _IFLA_GROUP))
+    name = string(found.get(_IFLA_IFNAME, b""))
+    return LinkSeen(name, bool(flags & _IFF_UP), bool(flags & _IFF_LOWER_UP), mtu, group in OUR_GROUPS)
+
+
+def _foreign(variant: Variant | None, names: frozenset[str], root: Path) -> Foreign:
+    from laneway.kernel.foreign_marks import foreign_marks
+
+    with NetlinkSocket() as kernel:
+        their_links, addresses = foreign.links_and_addresses(kernel)
+        fib_rules, marks = foreign.fib_rules(kernel)
+        return Foreign(
+            links=their_links,
+            netns=names,
+            addresses=addresses,
+            fib_rules=fib_rules,
+            routes=foreign.other_routes(kernel),
+            marks=(*marks, *(foreign_marks().marks if variant is not None else ())),
+            table_names=foreign.table_names(root),
+        )
+
+
+def _in_force() -> bool:
+    with NetlinkSocket() as kernel:
+        return any(seen.ours for seen in rules(kernel.dump(RTM_GETRULE, DUMP_RULES)))
+
+
+def _trials(variant: Variant | None) -> tuple[Trial, ...]:
+    from laneway.kernel.trials import failed_trials
+
+    return failed_trials(variant)
+
+
+def _missing_tools(wanted: str, variant: Variant | None) -> Iterator[tuple[str, str]]:
+    names = {**_TOOLS, **dict.fromkeys(PROGRAMS.values(), "iptables")}
+    if variant is None:
+        usual = "nft" if wanted == "auto" else wanted
+        names |= {f"{name}-{usual}-{verb}": "iptables" for name in PROGRAMS.values() for verb in ("save", "restore")}
+    for name, package in names.items():
+        try:
+            tool_path(name)
+        except HostRefused:
+            yield name, package
+
+
+def _saved(variant: Variant | None) -> Saved:
+    return {family: saved_tables(save_output(variant, family)) for family in FAMILIES} if variant else {}
+
+
+def _strangers(variant: Variant | None) -> tuple[StrangeRules, ...]:
+    if variant is None or not has_variant(other_variant(variant)):
+        return ()
+    found = []
+    for family, tables in _saved(other_variant(variant)).items():
+        counts: dict[str, int] = dict.fromkeys(tables, 0)
+        for table, _, _ in foreign_rules(tables):
+            counts[table] += 1
+        for table, count in sorted(counts.items()):
+            saved = tables[table]
+            closed = tuple(sorted(name for name, policy in saved.policies.items() if policy not in ("ACCEPT", "-")))
+            if count or closed or saved.of_ours():
+                found.append(StrangeRules(family, table, count, bool(saved.of_ours()), closed))
+    return tuple(found)
+
+
+def _clamped(saved: Saved) -> Iterator[tuple[int, str]]:
+    """Yield family and link of each rule that fits TCP's segments to the path."""
+    for family, tables in saved.items():
+        for _, _, rule in foreign_rules(tables):
+            if "-j TCPMSS" in rule:
+                out = _OUT.search(rule)
+                yield family, out[1] if out else ""
+
+
+def _unwritable(file: Path) -> tuple[str, str]:
+    """Return the directory in which the file cannot be made, and the mount point when that is why; or nothing."""
+    directory = file.parent
+    while not directory.exists():
+        directory = directory.parent
+    # What another user may not write says nothing of what root may, who applies.
+    read_only = bool(os.statvfs(directory).f_flag & os.ST_RDONLY)
+    if os.access(directory, os.W_OK) or (os.geteuid() != 0 and not read_only):
+        return "", ""
+    point = directory
+    while not point.is_mount():
+        point = point.parent
+    return str(directory), str(point) if read_only else ""

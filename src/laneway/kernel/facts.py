@@ -1,0 +1,71 @@
+"""Facts of the host that are not laneway's to change, but that shape what it programs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from laneway.kernel import sysctls
+from laneway.kernel.link_messages import DUMP_LINKS, OUR_GROUPS, RTM_GETLINK, links
+from laneway.kernel.route_messages import ROUTE_TYPES, RTM_GETROUTE, dump_routes, routes
+from laneway.state.facts import HostFacts, UplinkRoute
+from laneway.state.prefix import IPV6, Prefix
+from laneway.state.routing import MAIN_TABLE, RouteKind
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from laneway.kernel.netlink import NetlinkSocket
+    from laneway.kernel.route_messages import SeenRoute
+    from laneway.state.facts import Variant
+
+
+def read(kernel: NetlinkSocket, *, variant: Variant, uplinks: Sequence[str], priors: Mapping[str, str]) -> HostFacts:
+    """Return the facts; of a sysctl that laneway changed, the value before that (`priors`)."""
+    theirs = [link for link in links(kernel.dump(RTM_GETLINK, DUMP_LINKS)) if link.group not in OUR_GROUPS]
+    indexes = {link.number: link.name for link in theirs if link.name in uplinks}
+    by_link = {name: _main_routes(kernel, index) for index, name in sorted(indexes.items(), key=lambda item: item[1])}
+    keys = [*sysctls.HOST_KEYS, *(key.format(name) for name in sorted(set(uplinks)) for key in sysctls.UPLINK_KEYS)]
+    present = sysctls.read(keys)  # of an interface that is gone, there is none to have a prior value
+    return HostFacts(
+        variant=variant,
+        interfaces=frozenset(link.name for link in theirs if link.up),
+        gateways=_gateways(by_link),
+        uplink_routes=_uplink_routes(by_link),
+        sysctls=present | {key: priors[key] for key in present if key in priors},
+    )
+
+
+def _main_routes(kernel: NetlinkSocket, link: int) -> list[SeenRoute]:
+    """Return the unicast routes of main by one link, each with its hops by that link alone."""
+    bodies = kernel.dump(RTM_GETROUTE, dump_routes(table=MAIN_TABLE, link=link))
+    unicast = ROUTE_TYPES[RouteKind.UNICAST]
+    found = (seen for seen in routes(bodies) if (seen.table, seen.type) == (MAIN_TABLE, unicast))
+    by_link = (seen._replace(hops=tuple(hop for hop in seen.hops if hop.link == link)) for seen in found)
+    return [seen for seen in by_link if seen.hops]
+
+
+def _gateways(by_link: Mapping[str, Sequence[SeenRoute]]) -> dict[tuple[str, int], bytes]:
+    """Return the gateway of each link's and family's default route of the lowest metric."""
+    found: dict[tuple[str, int], bytes] = {}
+    for name, seen in by_link.items():
+        for route in sorted(seen, key=lambda each: each.metric):
+            via = route.hops[0].via
+            if not route.to.length and len(via) == len(route.to.address):
+                found.setdefault((name, route.to.family), via)
+    return found
+
+
+def _is_link_local(to: Prefix) -> bool:
+    """Return whether a route is the kernel's own for fe80::/10, which every link has (RFC 4291, 2.5.6)."""
+    return to.family == IPV6 and to.address[0] == 0xFE and to.address[1] & 0xC0 == 0x80  # noqa: PLR2004
+
+
+def _uplink_routes(by_link: Mapping[str, Sequence[SeenRoute]]) -> tuple[UplinkRoute, ...]:
+    found = {
+        UplinkRoute(name, route.to, hop.via)
+        for name, seen in by_link.items()
+        for route in seen
+        for hop in route.hops
+        if route.to.length and not _is_link_local(route.to)
+    }
+    return tuple(sorted(found))

@@ -1,0 +1,134 @@
+"""The host as laneway reads and changes it: every part of `laneway.kernel` put together."""
+
+from __future__ import annotations
+
+import gc
+from contextlib import contextmanager
+from functools import partial
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from laneway.kernel import conntrack, facts, files, foreign, leftovers, links, netns, observe, routes, sets, sysctls
+from laneway.kernel.netlink import NetlinkSocket
+from laneway.kernel.save_text import USER_CHAIN
+from laneway.plan.steps import Op
+from laneway.state.facts import Foreign, HostFacts
+from laneway.state.host import HostState, recorded_priors
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from laneway.kernel.ports import Chains
+    from laneway.plan.steps import Step
+    from laneway.state.chains import Chain, ChainKey
+    from laneway.state.marks import FwMark
+
+
+class LinuxHost:
+    """The network of the host that this process is in."""
+
+    def __init__(self, *, chains: Chains, others: Chains | None = None, root: Path = Path("/")) -> None:
+        """Keep the parts that know iptables, in use and in the other variant, and where /etc is found."""
+        self._chains = chains
+        self._others = others
+        self._root = root
+        self._priors: dict[str, str] | None = None  # as last read, until a step may have changed them
+
+    def read(self) -> HostState:
+        """Return everything of ours, inside our network namespaces too; raises HostRefused."""
+        state = HostState()
+        with _without_collections(), NetlinkSocket() as kernel:
+            observe.read(kernel, state)
+            state.sets, state.entries = sets.read()
+            state.files = files.read(self._root)
+            state.chains, state.jumps, state.priors = self._chains.read()
+            state.leftovers = leftovers.read(self._others)
+            self._priors = recorded_priors(state)
+            state.sysctls |= sysctls.read(sorted(self._priors))
+        return state
+
+    def foreign(self, tables: tuple[int, int], priorities: tuple[int, int]) -> Foreign:
+        """Return what of others' laneway could collide with; raises HostRefused."""
+        del tables, priorities  # everything is told: what of it collides is for the plan to say
+        with NetlinkSocket() as kernel:
+            their_links, addresses = foreign.links_and_addresses(kernel)
+            fib_rules, marks = foreign.fib_rules(kernel)
+            return Foreign(
+                links=their_links,
+                netns=foreign.namespaces(),
+                addresses=addresses,
+                fib_rules=fib_rules,
+                routes=foreign.other_routes(kernel),
+                marks=(*marks, *self._chains.marks()),
+                table_names=foreign.table_names(self._root),
+            )
+
+    def facts(self, uplink_interfaces: Sequence[str]) -> HostFacts:
+        """Return the facts that compiling needs; raises HostRefused."""
+        priors = recorded_priors(self.read()) if self._priors is None else self._priors
+        with NetlinkSocket() as kernel:
+            return facts.read(kernel, variant=self._chains.variant, uplinks=uplink_interfaces, priors=priors)
+
+    def run(self, steps: Sequence[Step]) -> None:
+        """Do `steps` in the given order, those of one kind and operation that follow each other in bulk.
+
+        Raises StepFailed with the first step that was refused; of those in bulk with it some may be done.
+        """
+        self._priors = None
+        with NetlinkSocket() as kernel:
+            executors = self._executors(kernel)
+            for (kind, op), group in groupby(steps, key=_lot):
+                executors[kind](op, list(group))
+
+    def _executors(self, kernel: NetlinkSocket) -> dict[str, Callable[[Op, list[Step]], None]]:
+        """Return what does the steps of each kind."""
+
+        def run_chains(_: Op, steps: list[Step]) -> None:
+            self._chains.run(steps)
+
+        return {
+            "netns": netns.run,
+            "links": partial(links.run, kernel),
+            "addresses": partial(links.run_addresses, kernel),
+            "priors": run_chains,
+            "sysctls": sysctls.run,
+            "routes": partial(routes.run, kernel),
+            "files": partial(files.run, self._root),
+            "sets": sets.run,
+            "entries": sets.run_entries,
+            "fib_rules": partial(routes.run_rules, kernel),
+            "chains": run_chains,
+            "jumps": run_chains,
+            "leftovers": partial(leftovers.run, self._others),
+        }
+
+    def witness(self, chains: Mapping[ChainKey, Chain]) -> tuple[str, ...]:
+        """Return where python-iptables, which wrote none of it, sees other rules than `chains` on a legacy host.
+
+        The operator's own chain is not judged, and of the nft variant nothing is known.
+        """
+        return self._chains.disagreements({key: chain for key, chain in chains.items() if key.name != USER_CHAIN})
+
+    def forget(self, marks: Iterable[FwMark]) -> None:
+        """Delete the conntrack entries that bear one of `marks`, and no others; raises HostRefused."""
+        conntrack.forget(marks)
+
+
+def _lot(step: Step) -> tuple[str, Op]:
+    """Return what steps done together have in common; of iptables everything, so that a table is one COMMIT."""
+    if step.kind in ("chains", "jumps", "priors"):
+        return ("chains", Op.REPLACE)
+    return (step.kind, step.op)
+
+
+@contextmanager
+def _without_collections() -> Iterator[None]:
+    """Leave the garbage collector alone while some hundred thousand values are made, none of them garbage."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()

@@ -1,0 +1,227 @@
+"""Links and interface addresses as rtnetlink messages, both ways (rtnetlink(7), linux/if_link.h, linux/if_addr.h)."""
+
+from __future__ import annotations
+
+import socket
+from struct import Struct
+from typing import TYPE_CHECKING, NamedTuple
+
+from laneway.kernel.netlink import CREATE, Request, attribute, attributes, chosen, nested, string, text, u32
+from laneway.state.links import GROUP
+from laneway.state.prefix import IPV4, Prefix
+from laneway.state.routing import PROTOCOL
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+RTM_NEWLINK = 16
+RTM_DELLINK = 17
+RTM_GETLINK = 18
+RTM_NEWADDR = 20
+RTM_DELADDR = 21
+RTM_GETADDR = 22
+
+_IFLA_ADDRESS = 1
+_IFLA_IFNAME = 3
+_IFLA_LINK = 5
+_IFLA_MASTER = 10
+_IFLA_LINKINFO = 18
+_IFLA_IFALIAS = 20
+_IFLA_AF_SPEC = 26
+_IFLA_GROUP = 27
+_IFLA_NET_NS_FD = 28
+_IFLA_EXT_MASK = 29
+_IFLA_INFO_KIND = 1
+_IFLA_INFO_DATA = 2
+_IFLA_INFO_SLAVE_KIND = 4
+_IFLA_INFO_SLAVE_DATA = 5
+_IFLA_BRPORT_MODE = 4  # hairpin
+_IFLA_INET_CONF = 1
+_IFLA_INET6_CONF = 2
+_VETH_INFO_PEER = 1
+_WANTED = frozenset(
+    (
+        _IFLA_ADDRESS,
+        _IFLA_IFNAME,
+        _IFLA_LINK,
+        _IFLA_MASTER,
+        _IFLA_LINKINFO,
+        _IFLA_IFALIAS,
+        _IFLA_AF_SPEC,
+        _IFLA_GROUP,
+    )
+)
+_RTEXT_FILTER_SKIP_STATS = 8
+
+_IFA_ADDRESS = 1
+_IFA_LOCAL = 2
+_IFA_FLAGS = 8
+_IFA_PROTO = 11
+_IFA_F_NODAD = 0x02
+
+_IFF_UP = 1
+_LINK = Struct("=BxHiII")  # family, device type, index, flags, which flags change
+_ADDRESS = Struct("=BBBBI")  # family, prefix length, flags, scope, link index
+_NUMBER = Struct("=I")
+_SIGNED = Struct("=i")
+
+DYING = GROUP + 1
+"""The group of links of ours that are being deleted together: the kernel deletes a whole group at once."""
+
+OUR_GROUPS = (GROUP, DYING)
+
+DUMP_LINKS = _LINK.pack(0, 0, 0, 0, 0) + u32(_IFLA_EXT_MASK, _RTEXT_FILTER_SKIP_STATS)
+DUMP_ADDRESSES = _ADDRESS.pack(0, 0, 0, 0, 0)
+
+# The per-link sysctls that a link's message carries, by address family, attribute and place (linux/ip.h, linux/ipv6.h).
+_CARRIED = (
+    ("net/ipv4/conf/{}/rp_filter", socket.AF_INET, _IFLA_INET_CONF, 7),
+    ("net/ipv4/conf/{}/arp_announce", socket.AF_INET, _IFLA_INET_CONF, 17),
+    ("net/ipv4/conf/{}/arp_ignore", socket.AF_INET, _IFLA_INET_CONF, 18),
+    ("net/ipv6/conf/{}/accept_ra", socket.AF_INET6, _IFLA_INET6_CONF, 3),
+)
+
+
+class SeenLink(NamedTuple):
+    """A link as the kernel tells it."""
+
+    number: int  # its index in its network namespace
+    name: str
+    kind: str  # empty: a device, or the loopback
+    group: int
+    master: int
+    peer: int  # index of a veth's other end, wherever that is
+    up: bool
+    alias: str
+    hairpin: bool
+    mac: bytes
+    per_family: bytes  # IFLA_AF_SPEC, unread
+
+
+class SeenAddress(NamedTuple):
+    """An interface address as the kernel tells it."""
+
+    link: int
+    address: Prefix
+    protocol: int
+
+
+def links(bodies: Iterable[bytes]) -> Iterator[SeenLink]:
+    """Yield the links of a dump."""
+    for body in bodies:
+        _, _, index, flags, _ = _LINK.unpack_from(body)
+        found = chosen(body, _LINK.size, _WANTED)
+        info = attributes(found.get(_IFLA_LINKINFO, b""))
+        yield SeenLink(
+            index,
+            string(found.get(_IFLA_IFNAME, b"")),
+            string(info.get(_IFLA_INFO_KIND, b"")),
+            _number(found, _IFLA_GROUP),
+            _number(found, _IFLA_MASTER),
+            _number(found, _IFLA_LINK),
+            bool(flags & _IFF_UP),
+            string(found.get(_IFLA_IFALIAS, b"")),
+            attributes(info.get(_IFLA_INFO_SLAVE_DATA, b"")).get(_IFLA_BRPORT_MODE) == b"\x01",
+            found.get(_IFLA_ADDRESS, b""),
+            found.get(_IFLA_AF_SPEC, b""),
+        )
+
+
+def carried_sysctls(link: SeenLink) -> Iterator[tuple[str, str]]:
+    """Yield key and value of the sysctls of `link` that laneway sets on its bridges."""
+    families = attributes(link.per_family)
+    for key, family, kind, place in _CARRIED:
+        values = attributes(families.get(family, b"")).get(kind, b"")
+        if len(values) >= place * 4 + 4:
+            yield key.format(link.name), str(_SIGNED.unpack_from(values, place * 4)[0])
+
+
+def _number(found: dict[int, bytes], kind: int) -> int:
+    value: int = _NUMBER.unpack(found[kind])[0] if kind in found else 0
+    return value
+
+
+def new_bridge(name: str, *, group: int, mac: bytes) -> Request:
+    """Return the request for a bridge that carries its mark of ownership from its first moment."""
+    given = attribute(_IFLA_ADDRESS, mac) if mac else b""
+    info = nested(_IFLA_LINKINFO, text(_IFLA_INFO_KIND, "bridge"))
+    return Request(RTM_NEWLINK, CREATE, _LINK.pack(0, 0, 0, 0, 0) + _named(name, group) + given + info)
+
+
+def new_veth(name: str, peer: str, *, group: int, master: int, peer_netns: int) -> Request:
+    """Return the request for a veth pair, the far end born in the network namespace of descriptor `peer_netns`."""
+    header = _LINK.pack(0, 0, 0, 0, 0)
+    far = header + _named(peer, group) + u32(_IFLA_NET_NS_FD, peer_netns)
+    data = nested(_IFLA_INFO_DATA, attribute(_VETH_INFO_PEER, far))
+    info = nested(_IFLA_LINKINFO, text(_IFLA_INFO_KIND, "veth"), data)
+    port = u32(_IFLA_MASTER, master) if master else b""
+    return Request(RTM_NEWLINK, CREATE, header + _named(name, group) + port + info)
+
+
+def _named(name: str, group: int) -> bytes:
+    return text(_IFLA_IFNAME, name) + u32(_IFLA_GROUP, group)
+
+
+class Change(NamedTuple):
+    """What is to change of a link; None: leave it."""
+
+    up: bool | None = None
+    alias: str | None = None
+    group: int | None = None
+    master: int | None = None  # 0: no bridge
+    hairpin: bool | None = None  # of a port of a bridge
+    mac: bytes | None = None
+
+
+def set_link(name: str, change: Change) -> Request:
+    """Return the request that changes of the link `name` what `change` says, and nothing else."""
+    parts = [text(_IFLA_IFNAME, name)]
+    if change.group is not None:
+        parts.append(u32(_IFLA_GROUP, change.group))
+    if change.master is not None:
+        parts.append(u32(_IFLA_MASTER, change.master))
+    if change.mac is not None:
+        parts.append(attribute(_IFLA_ADDRESS, change.mac))
+    if change.alias is not None:
+        parts.append(attribute(_IFLA_IFALIAS, change.alias.encode()))
+    if change.hairpin is not None:
+        port = nested(_IFLA_INFO_SLAVE_DATA, attribute(_IFLA_BRPORT_MODE, bytes([change.hairpin])))
+        parts.append(nested(_IFLA_LINKINFO, text(_IFLA_INFO_SLAVE_KIND, "bridge"), port))
+    flags, flag_mask = (0, 0) if change.up is None else (_IFF_UP if change.up else 0, _IFF_UP)
+    return Request(RTM_NEWLINK, 0, _LINK.pack(0, 0, 0, flags, flag_mask) + b"".join(parts))
+
+
+def delete_link(name: str) -> Request:
+    """Return the request that deletes the link `name`; of a veth pair both ends go."""
+    return Request(RTM_DELLINK, 0, _LINK.pack(0, 0, 0, 0, 0) + text(_IFLA_IFNAME, name))
+
+
+def delete_dying() -> Request:
+    """Return the request that deletes every link of the group DYING."""
+    return Request(RTM_DELLINK, 0, _LINK.pack(0, 0, 0, 0, 0) + u32(_IFLA_GROUP, DYING))
+
+
+def addresses(bodies: Iterable[bytes]) -> Iterator[SeenAddress]:
+    """Yield the interface addresses of a dump."""
+    for body in bodies:
+        family, length, _, _, index = _ADDRESS.unpack_from(body)
+        if family not in (socket.AF_INET, socket.AF_INET6):
+            continue
+        found = attributes(body, _ADDRESS.size)
+        # IFA_ADDRESS is the far end of a point-to-point address; the link's own is IFA_LOCAL where there is one.
+        address = found.get(_IFA_LOCAL) or found.get(_IFA_ADDRESS, b"")
+        protocol = found.get(_IFA_PROTO, b"\0")[0]
+        yield SeenAddress(index, Prefix(address, length), protocol)
+
+
+def address_request(kind: int, address: Prefix, link: int) -> Request:
+    """Return the request that adds (RTM_NEWADDR) or deletes (RTM_DELADDR) our `address` on the link of that index."""
+    parts = [attribute(_IFA_LOCAL, address.address), attribute(_IFA_ADDRESS, address.address)]
+    family, flags = socket.AF_INET, 0
+    if address.family != IPV4:
+        # Nobody else can have the address on a link of our own: it must be usable at once (RFC 4862, 5.4).
+        family, flags = socket.AF_INET6, _IFA_F_NODAD
+        parts.append(u32(_IFA_FLAGS, flags))
+    parts.append(attribute(_IFA_PROTO, bytes([PROTOCOL])))
+    header = _ADDRESS.pack(family, address.length, flags, 0, link)
+    return Request(kind, CREATE if kind == RTM_NEWADDR else 0, header + b"".join(parts))

@@ -1,0 +1,135 @@
+"""Our links, addresses, routes and FIB rules, put into a HostState."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from laneway.kernel import netns
+from laneway.kernel.link_messages import (
+    DUMP_ADDRESSES,
+    DUMP_LINKS,
+    OUR_GROUPS,
+    RTM_GETADDR,
+    RTM_GETLINK,
+    SeenAddress,
+    SeenLink,
+    addresses,
+    carried_sysctls,
+    links,
+)
+from laneway.kernel.route_messages import (
+    DUMP_RULES,
+    RTM_GETROUTE,
+    RTM_GETRULE,
+    SeenRoute,
+    as_route,
+    dump_routes,
+    routes,
+    rules,
+)
+from laneway.state.links import HOST, AddressKey, Link, LinkKey, LinkKind
+from laneway.state.routing import MAIN_TABLE, PROTOCOL, RouteKey
+
+if TYPE_CHECKING:
+    from laneway.kernel.netlink import NetlinkSocket
+    from laneway.state.host import HostState
+
+
+class _Seen(NamedTuple):
+    """What the kernel told of one network namespace."""
+
+    links: list[SeenLink]
+    addresses: list[SeenAddress]
+    routes: list[SeenRoute]
+
+
+def read(kernel: NetlinkSocket, state: HostState) -> None:
+    """Add to `state` what of ours the host's own network namespace and those of our workloads hold."""
+    peers = _namespaces(state)
+    links_here = _links(kernel)
+    _host_links(links_here, peers, state)
+    seen = _rest(kernel, links_here)
+    _addresses(HOST, seen, state)
+    _routes(HOST, seen, state)
+    for each in rules(kernel.dump(RTM_GETRULE, DUMP_RULES)):
+        if each.ours:
+            state.fib_rules[each.rule] = None
+
+
+def _links(kernel: NetlinkSocket) -> list[SeenLink]:
+    return list(links(kernel.dump(RTM_GETLINK, DUMP_LINKS)))
+
+
+def _rest(kernel: NetlinkSocket, seen: list[SeenLink]) -> _Seen:
+    return _Seen(
+        seen,
+        list(addresses(kernel.dump(RTM_GETADDR, DUMP_ADDRESSES))),
+        list(routes(kernel.dump(RTM_GETROUTE, dump_routes(protocol=PROTOCOL)))),
+    )
+
+
+def _namespaces(state: HostState) -> dict[int, LinkKey]:
+    """Add what is inside our network namespaces; return the veth ends there by the index of their host's ends."""
+    present = netns.names()
+    state.netns.update(dict.fromkeys(present.half_made, netns.HALF_MADE))
+    peers: dict[int, LinkKey] = {}
+
+    def look(name: str, kernel: NetlinkSocket) -> None:
+        links_there = _links(kernel)
+        ours = netns.loopback(links_there)
+        if ours is None:
+            return
+        state.netns[name] = ours
+        seen = _rest(kernel, links_there)
+        for link in links_there:
+            if link.group in OUR_GROUPS and link.name != netns.LOOPBACK:
+                kind = LinkKind.PEER if link.kind == LinkKind.VETH else _kind(link.kind)
+                state.links[LinkKey(name, link.name)] = Link(kind, link.group, alias=link.alias, up=link.up)
+                peers[link.peer] = LinkKey(name, link.name)
+        _addresses(name, seen, state)
+        _routes(name, seen, state)
+
+    netns.visit(present.mounted, look)  # one that cannot be entered is not ours
+    return peers
+
+
+def _kind(name: str) -> LinkKind:
+    try:
+        return LinkKind(name)
+    except ValueError:
+        return name  # type: ignore[return-value]  # somebody put it into our group: it compares unlike all of ours
+
+
+def _host_links(seen: list[SeenLink], peers: dict[int, LinkKey], state: HostState) -> None:
+    names = {link.number: link.name for link in seen}
+    for link in seen:
+        if link.group not in OUR_GROUPS or link.name == netns.LOOPBACK:
+            continue
+        kind = _kind(link.kind)
+        state.links[LinkKey(HOST, link.name)] = Link(
+            kind,
+            link.group,
+            master=names.get(link.master, ""),
+            peer=peers.get(link.number) if kind is LinkKind.VETH else None,
+            mac=link.mac if kind is LinkKind.BRIDGE else b"",
+            alias=link.alias,
+            hairpin=kind is LinkKind.VETH and link.hairpin,
+            up=link.up,
+        )
+        if kind is LinkKind.BRIDGE:
+            state.sysctls.update(carried_sysctls(link))
+
+
+def _addresses(name: str, seen: _Seen, state: HostState) -> None:
+    ours = {link.number: link.name for link in seen.links if link.group in OUR_GROUPS}
+    for link, address, protocol in seen.addresses:
+        if protocol == PROTOCOL and link in ours:
+            state.addresses[AddressKey(name, ours[link], address)] = None
+
+
+def _routes(name: str, seen: _Seen, state: HostState) -> None:
+    names = {link.number: link.name for link in seen.links}
+    for each in seen.routes:
+        # In the host's main table somebody else may use our number; ours are in tables of their own.
+        if each.protocol == PROTOCOL and (name or each.table != MAIN_TABLE):
+            state.routes[RouteKey(name, each.table, each.to, each.metric)] = as_route(each, names)

@@ -1,0 +1,40 @@
+"""What the kernel package needs from a part that others may write: the iptables chains."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from laneway.plan.steps import Step
+    from laneway.state.chains import BaseJump, Chain, ChainKey, JumpKey
+    from laneway.state.facts import MarkUse, Variant
+
+
+class ChainsRead(NamedTuple):
+    """Everything of ours that iptables holds."""
+
+    chains: dict[ChainKey, Chain]
+    jumps: dict[JumpKey, BaseJump]
+    priors: dict[str, str]
+
+
+class Chains(Protocol):
+    """Our chains in one variant of iptables."""
+
+    @property
+    def variant(self) -> Variant:
+        """Return the variant that is read and written."""
+
+    def read(self) -> ChainsRead:
+        """Return our chains, the jumps to them and the recorded priors."""
+
+    def run(self, steps: Sequence[Step]) -> None:
+        """Do steps of the kinds "chains", "jumps" and "priors"; raises StepFailed."""
+
+    def disagreements(self, chains: Mapping[ChainKey, Chain]) -> tuple[str, ...]:
+        """Return where python-iptables sees other rules than `chains`, in the legacy variant."""
+
+    def marks(self) -> tuple[MarkUse, ...]:
+        """Return the mark bits that rules of others use, in iptables and in nftables."""

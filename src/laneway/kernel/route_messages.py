@@ -1,0 +1,224 @@
+"""Routes and FIB rules as rtnetlink messages, both ways (rtnetlink(7), linux/rtnetlink.h, linux/fib_rules.h)."""
+
+from __future__ import annotations
+
+import socket
+from struct import Struct
+from typing import TYPE_CHECKING, NamedTuple
+
+from laneway.kernel.netlink import CREATE, NLM_F_CREATE, NLM_F_REPLACE, Request, attribute, attributes, u32
+from laneway.plan.steps import Op
+from laneway.state.marks import FwMark
+from laneway.state.prefix import ANY, IPV4, IPV6, Prefix
+from laneway.state.routing import PROTOCOL, FibRule, Route, RouteKey, RouteKind, RuleAction
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+RTM_NEWROUTE = 24
+RTM_DELROUTE = 25
+RTM_GETROUTE = 26
+RTM_NEWRULE = 32
+RTM_DELRULE = 33
+RTM_GETRULE = 34
+
+_RTA_DST = 1
+_RTA_OIF = 4
+_RTA_GATEWAY = 5
+_RTA_PRIORITY = 6
+_RTA_MULTIPATH = 9
+_RTA_TABLE = 15
+_RTNH_F_ONLINK = 4
+_SCOPE_UNIVERSE = 0
+_SCOPE_LINK = 253
+_RTM_F_CLONED = 0x200
+
+_RESERVED = (253, 254, 255)  # default, main, local
+
+_FRA_GOTO = 4
+_FRA_PRIORITY = 6
+_FRA_FWMARK = 10
+_FRA_TABLE = 15
+_FRA_FWMASK = 16
+_FRA_PROTOCOL = 21
+
+_OURS = bytes([PROTOCOL])
+_ROUTE = Struct("=BBBBBBBBI")  # family, to, from, tos, table, protocol, scope, type, flags
+_RULE = Struct("=BBBBBxxBI")  # family, to, from, tos, table, action, flags
+_FIB_RULE_INVERT = 2
+_HOP = Struct("=HBBi")  # length, flags, weight, link index
+_NUMBER = Struct("=I")
+
+AF = {IPV4: socket.AF_INET, IPV6: socket.AF_INET6}
+FAMILY = {number: family for family, number in AF.items()}
+
+ROUTE_TYPES = {RouteKind.UNICAST: 1, RouteKind.BLACKHOLE: 6, RouteKind.UNREACHABLE: 7, RouteKind.PROHIBIT: 8}
+_KINDS = {number: kind for kind, number in ROUTE_TYPES.items()}
+RULE_ACTIONS = {
+    RuleAction.LOOKUP: 1,
+    RuleAction.GOTO: 2,
+    RuleAction.NOP: 3,
+    RuleAction.UNREACHABLE: 7,
+    RuleAction.PROHIBIT: 8,
+}
+_ACTIONS = {number: action for action, number in RULE_ACTIONS.items()}
+
+
+def dump_routes(*, protocol: int = 0, table: int = 0, link: int = 0) -> bytes:
+    """Return the body of a request for the routes of both families: of one protocol, table and link, or of all."""
+    parts = [u32(_RTA_TABLE, table)] if table else []
+    if link:
+        parts.append(u32(_RTA_OIF, link))
+    return _ROUTE.pack(0, 0, 0, 0, 0, protocol, 0, 0, 0) + b"".join(parts)
+
+
+DUMP_RULES = _RULE.pack(0, 0, 0, 0, 0, 0, 0)
+
+
+def in_reserved_table(body: bytes) -> bool:
+    """Return whether a route of a dump is in main, local or default, from its header alone."""
+    return body[4] in _RESERVED
+
+
+def has_our_protocol(body: bytes) -> bool:
+    """Return whether a route of a dump bears our protocol, from its header alone."""
+    return body[5] == PROTOCOL
+
+
+class Hop(NamedTuple):
+    """One way of a route."""
+
+    link: int
+    via: bytes
+
+
+class SeenRoute(NamedTuple):
+    """A route as the kernel tells it."""
+
+    table: int
+    to: Prefix
+    metric: int
+    protocol: int
+    type: int
+    hops: tuple[Hop, ...]  # more than one: a multipath route
+
+
+def routes(bodies: Iterable[bytes]) -> Iterator[SeenRoute]:
+    """Yield the IPv4 and IPv6 routes of a dump, without the kernel's cached ones."""
+    header = _ROUTE.unpack_from
+    number = _NUMBER.unpack
+    for body in bodies:
+        af, length, _, _, table, protocol, _, kind, flags = header(body)
+        family = FAMILY.get(af)
+        if family is None or flags & _RTM_F_CLONED:
+            continue
+        found = attributes(body, 12)
+        to = found.get(_RTA_DST)
+        if _RTA_TABLE in found:
+            table = number(found[_RTA_TABLE])[0]
+        yield SeenRoute(
+            table,
+            Prefix(to, length) if to else ANY[family],
+            number(found[_RTA_PRIORITY])[0] if _RTA_PRIORITY in found else 0,
+            protocol,
+            kind,
+            _hops(found),
+        )
+
+
+def _hops(found: dict[int, bytes]) -> tuple[Hop, ...]:
+    if _RTA_MULTIPATH in found:
+        return tuple(_multipath(found[_RTA_MULTIPATH]))
+    if _RTA_OIF in found:
+        return (Hop(_NUMBER.unpack(found[_RTA_OIF])[0], found.get(_RTA_GATEWAY, b"")),)
+    return ()
+
+
+def _multipath(payload: bytes) -> Iterator[Hop]:
+    offset = 0
+    while offset + _HOP.size <= len(payload):
+        length, _, _, link = _HOP.unpack_from(payload, offset)
+        if length < _HOP.size:
+            return
+        yield Hop(link, attributes(payload[offset + _HOP.size : offset + length]).get(_RTA_GATEWAY, b""))
+        offset += (length + 3) & ~3
+
+
+def as_route(seen: SeenRoute, names: dict[int, str]) -> Route:
+    """Return what `seen` is in our terms; a multipath route, which we never make, leads nowhere."""
+    kind = _KINDS.get(seen.type, RouteKind.UNICAST)
+    # The kernel gives an IPv6 refusal the loopback link.
+    if kind is not RouteKind.UNICAST or len(seen.hops) != 1:
+        return Route(kind)
+    link, via = seen.hops[0]
+    return Route(kind, names.get(link, f"link {link}"), via)
+
+
+def route_request(op: Op, key: RouteKey, route: Route, link: int) -> Request:
+    """Return the request for our route; `link` is the index of its device, 0 without one."""
+    family = key.to.family
+    scope = _SCOPE_LINK if family == IPV4 and route.kind is RouteKind.UNICAST and not route.via else _SCOPE_UNIVERSE
+    parts = [u32(_RTA_TABLE, key.table)]
+    if key.to.length:
+        parts.append(attribute(_RTA_DST, key.to.address))
+    if key.metric:
+        parts.append(u32(_RTA_PRIORITY, key.metric))
+    if link:
+        parts.append(u32(_RTA_OIF, link))
+    if route.via:
+        parts.append(attribute(_RTA_GATEWAY, route.via))
+    table = key.table if key.table < 256 else 0  # noqa: PLR2004  the header has one byte; RTA_TABLE counts
+    flags = _RTNH_F_ONLINK if route.via else 0
+    header = _ROUTE.pack(AF[family], key.to.length, 0, 0, table, PROTOCOL, scope, ROUTE_TYPES[route.kind], flags)
+    kind = RTM_DELROUTE if op is Op.DELETE else RTM_NEWROUTE
+    how = {Op.CREATE: CREATE, Op.REPLACE: NLM_F_CREATE | NLM_F_REPLACE, Op.DELETE: 0}[op]
+    return Request(kind, how, header + b"".join(parts))
+
+
+class SeenRule(NamedTuple):
+    """A FIB rule as the kernel tells it: what laneway uses of it, and all of it."""
+
+    rule: FibRule
+    ours: bool  # our protocol, and an action laneway uses
+    body: bytes
+
+
+def rules(bodies: Iterable[bytes]) -> Iterator[SeenRule]:
+    """Yield the FIB rules of a dump, of IPv4 and IPv6."""
+    number = _NUMBER.unpack
+    for body in bodies:
+        af, _, _, _, table, action, flags = _RULE.unpack_from(body)
+        family = FAMILY.get(af)
+        if family is None:
+            continue
+        found = attributes(body, _RULE.size)
+        known = _ACTIONS.get(action, RuleAction.NOP)
+        target = 0
+        if known is RuleAction.LOOKUP:
+            target = number(found[_FRA_TABLE])[0] if _FRA_TABLE in found else table
+        elif known is RuleAction.GOTO:
+            target = number(found[_FRA_GOTO])[0]
+        mark = None
+        if _FRA_FWMASK in found:  # of mark 0 under a mask the kernel tells the mask alone
+            value = number(found[_FRA_FWMARK])[0] if _FRA_FWMARK in found else 0
+            mark = FwMark(value, number(found[_FRA_FWMASK])[0])
+        priority = number(found[_FRA_PRIORITY])[0] if _FRA_PRIORITY in found else 0
+        ours = found.get(_FRA_PROTOCOL) == _OURS and action in _ACTIONS
+        rule = FibRule(family, priority, known, mark, target, bool(flags & _FIB_RULE_INVERT))
+        yield SeenRule(rule, ours, body)
+
+
+def rule_request(op: Op, rule: FibRule) -> Request:
+    """Return the request for our FIB rule, with every selector: a deletion takes the first rule that fits."""
+    parts = [u32(_FRA_PRIORITY, rule.priority), attribute(_FRA_PROTOCOL, _OURS)]
+    if rule.mark is not None:
+        parts += [u32(_FRA_FWMARK, rule.mark.value), u32(_FRA_FWMASK, rule.mark.mask)]
+    if rule.action is RuleAction.LOOKUP:
+        parts.append(u32(_FRA_TABLE, rule.target))
+    elif rule.action is RuleAction.GOTO:
+        parts.append(u32(_FRA_GOTO, rule.target))
+    flags = _FIB_RULE_INVERT if rule.inverted else 0
+    header = _RULE.pack(AF[rule.family], 0, 0, 0, 0, RULE_ACTIONS[rule.action], flags)
+    if op is Op.DELETE:
+        return Request(RTM_DELRULE, 0, header + b"".join(parts))
+    return Request(RTM_NEWRULE, CREATE, header + b"".join(parts))

@@ -1,0 +1,55 @@
+"""The few system calls about namespaces and mounts that Python 3.11 does not have (setns(2), unshare(2), mount(2))."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_CLONE_NEWNET = 0x40000000
+_MS_BIND = 0x1000
+_MS_REC = 0x4000
+_MS_SHARED = 1 << 20
+
+
+@lru_cache(maxsize=1)
+def _libc() -> ctypes.CDLL:
+    return ctypes.CDLL(None, use_errno=True)
+
+
+def _check(result: int, where: str) -> None:
+    if result < 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), where)
+
+
+def enter_netns(path: str) -> None:
+    """Move the calling thread, and no other, into the network namespace at `path`; raises OSError."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        _check(_libc().setns(descriptor, _CLONE_NEWNET), path)
+    finally:
+        os.close(descriptor)
+
+
+def new_netns() -> None:
+    """Move the calling thread, and no other, into a new network namespace; raises OSError."""
+    _check(_libc().unshare(_CLONE_NEWNET), "a new network namespace")
+
+
+def pin_netns(path: Path) -> None:
+    """Mount the calling thread's network namespace on the file `path`; raises OSError."""
+    _check(_libc().mount(b"/proc/thread-self/ns/net", bytes(path), b"none", _MS_BIND, None), str(path))
+
+
+def share_mount(path: Path) -> None:
+    """Make the directory `path` a shared mount point of its own, as ip-netns(8) does; raises OSError."""
+    libc = _libc()
+    flags = _MS_SHARED | _MS_REC
+    if libc.mount(b"", bytes(path), b"none", flags, None) < 0:  # not a mount point yet
+        _check(libc.mount(bytes(path), bytes(path), b"none", _MS_BIND | _MS_REC, None), str(path))
+        _check(libc.mount(b"", bytes(path), b"none", flags, None), str(path))

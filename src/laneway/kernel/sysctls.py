@@ -1,0 +1,62 @@
+"""Sysctls by their paths under /proc/sys (proc_sys(5)); sysctl(8) may fail and still exit with 0."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from laneway.errors import StepFailed
+from laneway.kernel.reasons import failed, refused
+from laneway.plan.steps import Op, Step
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+_ROOT = Path("/proc/sys")
+
+HOST_KEYS = ("net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding", "net/ipv4/conf/all/rp_filter")
+"""Sysctls of the host's own that shape what laneway programs."""
+
+UPLINK_KEYS = (
+    "net/ipv4/conf/{}/rp_filter",
+    "net/ipv6/conf/{}/accept_ra",
+    "net/ipv6/conf/{}/use_oif_addrs_only",
+)
+"""The same, of each uplink's interface."""
+
+
+def read(keys: Iterable[str]) -> dict[str, str]:
+    """Return the present values of those `keys` that exist."""
+    values = {}
+    for key in keys:
+        try:
+            values[key] = _value(key)
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise refused(f"cannot read sysctl {key}", error) from error
+    return values
+
+
+def _value(key: str) -> str:
+    # A tab parts the numbers of a sysctl that holds several.
+    return " ".join((_ROOT / key).read_text(encoding="ascii").split())
+
+
+def run(op: Op, steps: Sequence[Step]) -> None:
+    """Do steps of the kind "sysctls"; raises StepFailed. A deleted one went with its link."""
+    if op is not Op.DELETE:
+        for step in steps:
+            _write(step)
+
+
+def _write(step: Step) -> None:
+    try:
+        (_ROOT / step.key).write_text(step.new, encoding="ascii")
+        present = _value(step.key)
+    except FileNotFoundError as error:
+        raise StepFailed(step, f"there is no sysctl {step.key} on this host") from error
+    except OSError as error:
+        raise failed(step, error.errno or 0) from error
+    if present != step.new:
+        raise StepFailed(step, f"sysctl {step.key} is {present} after {step.new} was written to it")

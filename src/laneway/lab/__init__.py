@@ -1,0 +1,1 @@
+"""A throw-away host with providers and an internet behind it, on which a policy is tried with real packets."""

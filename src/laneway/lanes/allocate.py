@@ -1,0 +1,122 @@
+"""Giving every tenant and uplink its number: the one it has, else a new one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import chain
+from typing import TYPE_CHECKING
+
+from laneway.errors import Conflict
+from laneway.lanes.field import FIRST_TENANT, HOST_OWNER, NO_UPLINK, MarkField
+from laneway.lanes.leases import CROSSING_NAME, Leases, host_table_name, render, table_name
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from laneway.policy.model import PolicySet, Tenant
+    from laneway.state.marks import FwMark
+
+
+@dataclass(frozen=True, slots=True)
+class Lanes:
+    """The numbers of one policy on one host."""
+
+    field: MarkField
+    table_base: int
+    owners: Mapping[str, int]
+    uplinks: Mapping[str, int]
+    next_owner: int
+
+    def mark(self, tenant: str, uplink: str) -> FwMark:
+        """Return the mark of a tenant's lane."""
+        return self.field.mark(self.owners[tenant], self.uplinks[uplink])
+
+    def refusal(self, tenant: str) -> FwMark:
+        """Return the mark of what a class of the tenant's refuses."""
+        return self.field.mark(self.owners[tenant], NO_UPLINK)
+
+    def host_mark(self, uplink: str) -> FwMark:
+        """Return the mark of the host's own lane by `uplink`."""
+        return self.field.mark(HOST_OWNER, self.uplinks[uplink])
+
+    def table(self, mark: FwMark) -> int:
+        """Return the table id of a lane."""
+        return self.table_base + (mark.value >> self.field.shift)
+
+
+def allocate(policy: PolicySet, leases: Leases) -> Lanes:
+    """Return the numbers of `policy`: those leased stay, new ones are given in the order of the names.
+
+    Raises Conflict when a pinned id is another tenant's for life, or when the mark field is full.
+    """
+    host = policy.host
+    field = MarkField.of(host.marks, host.max_uplinks)
+    uplinks = _uplink_numbers([uplink.name for uplink in policy.uplinks], leases.uplinks, host.max_uplinks)
+    owners, next_owner = _owner_numbers(policy.tenants, leases, field.max_owner)
+    return Lanes(field, host.tables[0], owners, uplinks, next_owner)
+
+
+def _uplink_numbers(names: Sequence[str], leased: Mapping[str, int], most: int) -> dict[str, int]:
+    numbers = {name: leased[name] for name in names if 0 < leased.get(name, 0) <= most}
+    free = iter(sorted(set(range(1, most + 1)) - set(numbers.values())))
+    for name in sorted(set(names) - set(numbers)):
+        number = next(free, None)
+        if number is None:
+            message = f"uplink {name}: all {most} uplink numbers are taken"
+            raise Conflict(message, "raise host.max_uplinks")
+        numbers[name] = number
+    return numbers
+
+
+def _owner_numbers(tenants: Sequence[Tenant], leases: Leases, most: int) -> tuple[dict[str, int], int]:
+    pinned = {tenant.name: tenant.id for tenant in tenants if tenant.id is not None}
+    holders = {number: name for name, number in pinned.items()}
+    numbers = dict(pinned)
+    for tenant in tenants:
+        number = leases.owners.get(tenant.name)
+        if tenant.name in pinned or number is None or not FIRST_TENANT <= number <= most:
+            continue
+        if number in holders:
+            message = f"tenant {holders[number]}: id {number} has been tenant {tenant.name}'s since it was applied"
+            raise Conflict(message, f"pin another id, or pin tenant {tenant.name} to another one too")
+        numbers[tenant.name] = number
+        holders[number] = tenant.name
+    next_owner = leases.next_owner
+    for name in sorted(tenant.name for tenant in tenants if tenant.name not in numbers):
+        number = _free_number(holders, start=next_owner, most=most)
+        if number is None:
+            message = f"tenant {name}: the mark field has room for {most - 1} tenants, and they are all taken"
+            raise Conflict(message, "give host.marks more bits, or host.max_uplinks fewer")
+        numbers[name] = number
+        holders[number] = name
+        next_owner = number + 1
+    return numbers, next_owner
+
+
+def _free_number(holders: Mapping[int, str], *, start: int, most: int) -> int | None:
+    """Return the first free number from `start` on; numbers that were somebody's come last."""
+    for number in chain(range(start, most + 1), range(FIRST_TENANT, min(start, most + 1))):
+        if number not in holders:
+            return number
+    return None
+
+
+def table_names(policy: PolicySet, lanes: Lanes) -> dict[int, str]:
+    """Return every lane table's name by its id."""
+    tables = {lanes.table(lanes.field.crossing): CROSSING_NAME}
+    for uplink in policy.uplinks:
+        tables[lanes.table(lanes.host_mark(uplink.name))] = host_table_name(uplink.name)
+    for tenant in policy.tenants:
+        for name in tenant.uplinks:
+            tables[lanes.table(lanes.mark(tenant.name, name))] = table_name(tenant.name, name)
+    return tables
+
+
+def lease_file(policy: PolicySet, lanes: Lanes) -> str:
+    """Return the content of the lease file."""
+    return render(
+        table_names(policy, lanes),
+        base=lanes.table_base,
+        uplink_bits=lanes.field.uplink_bits,
+        next_owner=lanes.next_owner,
+    )

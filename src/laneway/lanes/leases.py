@@ -1,0 +1,67 @@
+"""The lease file: `/etc/iproute2/rt_tables.d/laneway.conf`, which is also what names the tables for `ip route`.
+
+A line per lane, `20057 lw.acme.north`; owner and uplink numbers are read back out of the table ids, for which the
+header keeps how they were made. Tenant names cannot hold an underscore, so `_host` and `_crossing` are no tenants.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from laneway.lanes.field import FIRST_TENANT, HOST_OWNER
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+PATH = "/etc/iproute2/rt_tables.d/laneway.conf"
+PROTOCOLS_PATH = "/etc/iproute2/rt_protos.d/laneway.conf"
+HEADER = "# laneway: lane tables. The numbers are leases, kept for a tenant's life; `laneway apply` writes this file."
+CROSSING_NAME = "lw._crossing"
+
+_SETTINGS = re.compile(r"^# base (\d+) uplink-bits (\d+) next-owner (\d+)$", re.MULTILINE)
+_LINE = re.compile(r"^(\d+) lw\.([a-z0-9_-]+)\.([a-z0-9-]+)$", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Leases:
+    """Numbers that names already have; `next_owner` is the first that no tenant had yet."""
+
+    owners: Mapping[str, int] = field(default_factory=dict)
+    uplinks: Mapping[str, int] = field(default_factory=dict)
+    next_owner: int = FIRST_TENANT
+
+
+def table_name(tenant: str, uplink: str) -> str:
+    """Return the name of a tenant's lane table."""
+    return f"lw.{tenant}.{uplink}"
+
+
+def host_table_name(uplink: str) -> str:
+    """Return the name of the table by which the host's own services answer."""
+    return table_name("_host", uplink)
+
+
+def parse(text: str) -> Leases:
+    """Return the leases a file holds; lines that are not laneway's form are passed over."""
+    settings = _SETTINGS.search(text)
+    if settings is None:
+        return Leases()
+    base, bits, next_owner = (int(group) for group in settings.groups())
+    owners: dict[str, int] = {}
+    uplinks: dict[str, int] = {}
+    for table, owner, uplink in _LINE.findall(text):
+        lane = int(table) - base
+        if lane <= 0:
+            continue
+        uplinks.setdefault(uplink, lane & ((1 << bits) - 1))
+        if lane >> bits != HOST_OWNER:
+            owners.setdefault(owner, lane >> bits)
+    return Leases(owners, uplinks, next_owner)
+
+
+def render(tables: Mapping[int, str], *, base: int, uplink_bits: int, next_owner: int) -> str:
+    """Return the file that names `tables` and keeps the leases."""
+    settings = f"# base {base} uplink-bits {uplink_bits} next-owner {next_owner}"
+    return "\n".join([HEADER, settings, *(f"{table} {name}" for table, name in sorted(tables.items())), ""])

@@ -1,0 +1,1 @@
+"""The difference between two host states, as ordered steps."""

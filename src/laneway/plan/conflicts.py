@@ -1,0 +1,127 @@
+"""What on the host belongs to others and stands where the policy wants to be."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from laneway.errors import Conflict
+from laneway.lanes.leases import PATH
+from laneway.plan.likely import likely_owner
+from laneway.state.links import HOST
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from laneway.lanes.field import MarkField
+    from laneway.policy.model import HostSettings
+    from laneway.state.facts import Foreign, MarkUse
+    from laneway.state.host import HostState
+
+ALL_BITS = 0xFFFFFFFF
+MAIN_PRIORITY = 32766
+"""The priority of the rule that looks up table main (ip-rule(8))."""
+
+
+@dataclass(frozen=True, slots=True)
+class Collision:
+    """One object of somebody else's in the way, and the remedy."""
+
+    what: str
+    remedy: str
+
+
+def refuse_collisions(desired: HostState, foreign: Foreign, settings: HostSettings, field: MarkField) -> None:
+    """Raise Conflict, naming every collision, unless there is none."""
+    found = list(collisions(desired, foreign, settings, field))
+    if found:
+        lines = "\n".join(f"{each.what}\n   = hint: {each.remedy}" for each in found)
+        raise Conflict(lines)
+
+
+def collisions(desired: HostState, foreign: Foreign, settings: HostSettings, field: MarkField) -> Iterator[Collision]:
+    """Yield what of others' the desired state would run into; an empty desired state runs into nothing."""
+    if not desired.fib_rules:
+        return
+    yield from _names(desired, foreign)
+    yield from _routing(desired, foreign, settings)
+    for use in foreign.marks:
+        if _overlaps(use, field.mask):
+            owner = likely_owner(use.where, use.mark)
+            what = f"mark bits {field.mask:#010x} (host.marks) are in use{owner}: {use.where}"
+            yield Collision(what, _free_marks(foreign, field))
+
+
+def _names(desired: HostState, foreign: Foreign) -> Iterator[Collision]:
+    for key in sorted(desired.links):
+        if key.netns == HOST and key in foreign.links:
+            yield Collision(
+                f"link {key.name} exists and is not laneway's (its group is not ours)",
+                f"rename or remove it: ip link set {key.name} name …",
+            )
+    for name in sorted(set(desired.netns) & foreign.netns):
+        yield Collision(
+            f"network namespace {name} exists and is not laneway's{likely_owner(name)}",
+            f"rename the workload, or remove it: ip netns del {name}",
+        )
+
+
+def _routing(desired: HostState, foreign: Foreign, settings: HostSettings) -> Iterator[Collision]:
+    first, last = settings.priorities
+    for rule in foreign.fib_rules:
+        if first <= rule.priority <= last:
+            owner = likely_owner(rule.text)
+            what = f"ip rule priorities {first}-{last} (host.priorities) are in use{owner}: {rule.text}"
+            yield Collision(what, _free_priorities(foreign, last - first + 1))
+    tables = {key.table for key in desired.routes if key.netns == HOST}
+    elsewhere = _free_tables(foreign, settings.tables[1] - settings.tables[0] + 1)
+    for route in foreign.routes:
+        if route.table in tables:
+            owner = likely_owner(route.text)
+            what = f"routing table {route.table} (host.tables) holds a route of another's{owner}: {route.text}"
+            yield Collision(what, elsewhere)
+    for line in foreign.table_names:
+        if line.table in tables:
+            what = f"{line.file}: table {line.table} (host.tables) is named {line.name} there{likely_owner(line.name)}"
+            yield Collision(what, f"take the line out, laneway's names are in {PATH}; or {elsewhere}")
+
+
+def _free_priorities(foreign: Foreign, size: int) -> str:
+    """Return the remedy: the first range of that size, before main's rule, in which nobody has a rule."""
+    taken = sorted({rule.priority for rule in foreign.fib_rules if 0 < rule.priority < MAIN_PRIORITY})
+    for before, after in pairwise([0, *taken, MAIN_PRIORITY]):
+        if after - before - 1 >= size:
+            return f'host.priorities = "{before + 1}-{before + size}" is free'
+    return "no range of that size is free below main's rule: give host.marks fewer bits, or move others' rules"
+
+
+def _free_tables(foreign: Foreign, size: int) -> str:
+    """Return the remedy: a range of that size, counted in its own size, in which nobody has a table."""
+    taken = {route.table for route in foreign.routes} | {line.table for line in foreign.table_names}
+    candidates = (number * size for number in range(1, len(taken) + 3))
+    base = next(each for each in candidates if not any(each <= table < each + size for table in taken))
+    return f'host.tables = "{base}-{base + size - 1}" is free'
+
+
+def _overlaps(use: MarkUse, mask: int) -> bool:
+    """Return whether a mark in use and laneway's would disturb each other.
+
+    A match on the whole mark, such as `--mark 0x1`, asks for our bits to be zero: it stays true for what is not ours.
+    """
+    if not use.mark.mask & mask:
+        return False
+    writes = "set" in use.where or "-mark-" in use.where
+    return bool(use.mark.value & mask) or use.mark.mask != ALL_BITS or writes
+
+
+def _free_marks(foreign: Foreign, field: MarkField) -> str:
+    used = 0
+    for use in foreign.marks:
+        used |= use.mark.mask if use.mark.mask != ALL_BITS else use.mark.value
+    for width in range(field.width, field.uplink_bits + 2, -1):
+        for shift in range(32 - width, -1, -1):
+            candidate = ((1 << width) - 1) << shift
+            if not candidate & used:
+                return f'host.marks = "{candidate:#010x}" is free ({width} bits)'
+    return "no contiguous field of marks is free on this host: the other software must let go of some bits"

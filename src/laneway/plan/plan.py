@@ -1,0 +1,144 @@
+"""The difference between what a host should hold and what it holds, as steps in a safe order.
+
+Creation goes from what others stand on to what stands on others, and new comes before old: a lane has its routes and
+rules before a packet is marked for it. Deletion begins with what sends packets (set entries, routes, FIB rules), takes
+the tenant's links next, and only then the walls around them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from laneway.compile.names import USER
+from laneway.plan.diff import diff
+from laneway.plan.steps import Op, Step
+from laneway.state.chains import ChainRule, Jump, XtTable
+from laneway.state.host import recorded_priors
+from laneway.state.links import HOST, LinkKey, LinkKind
+from laneway.state.routing import TERMINATOR_METRIC, RuleAction
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from laneway.state.host import HostState
+    from laneway.state.routing import FibRule
+
+CREATE_ORDER = (
+    "netns",
+    "links",
+    "addresses",
+    "priors",
+    "sysctls",
+    # With every IPv6 rule the kernel walks all IPv6 routes, so these come after. Until then a lane is closed.
+    "fib_rules",
+    "routes",
+    "files",
+    "sets",
+    "chains",
+    "jumps",
+    "leftovers",
+    "entries",
+)
+DELETE_ORDER = (
+    "entries",
+    "routes",  # the default first; and with every IPv6 rule or link that goes the kernel walks the routes that are left
+    "fib_rules",
+    "links",
+    "netns",
+    "addresses",
+    "jumps",
+    "chains",
+    "leftovers",
+    "sets",
+    "sysctls",
+    "priors",
+    "files",
+)
+
+LEFTOVERS = ("priors", "chains", "jumps")
+"""Kinds of what may be left in the other variant of iptables, in the order of creation."""
+
+_WALLS_FIRST = {XtTable.FILTER: 0, XtTable.NAT: 1, XtTable.RAW: 2, XtTable.MANGLE: 3}
+
+
+def plan(desired: HostState, observed: HostState) -> tuple[Step, ...]:
+    """Return the steps, in order, that make `observed` into `desired`; none when they are alike."""
+    wanted, present = desired.kinds(), observed.kinds()
+    deltas = {kind: diff(wanted[kind], present[kind]) for kind in CREATE_ORDER}
+    made: list[Step] = []
+    for kind in CREATE_ORDER:
+        delta = deltas[kind]
+        steps = [Step(Op.CREATE, kind, key, None, value) for key, value in delta.create.items()]
+        steps += [Step(Op.REPLACE, kind, key, old, new) for key, (old, new) in delta.replace.items()]
+        made += sorted((step for step in steps if not _kept(step)), key=_creation_rank)
+    gone: list[Step] = []
+    for kind in DELETE_ORDER:
+        steps = [Step(Op.DELETE, kind, key, value) for key, value in deltas[kind].delete.items()]
+        steps = sorted((step for step in steps if not _kept(step)), key=_creation_rank)
+        gone += reversed(steps)
+    return (*made, *_without_implied(gone, observed))
+
+
+def _kept(step: Step) -> bool:
+    """Return whether the step would flush the operator's own chain, or remove it with rules in it."""
+    inner = _inner(step)
+    return inner.kind == "chains" and inner.key.name == USER and bool(inner.old)
+
+
+def _inner(step: Step) -> Step:
+    """Return what a step on a leftover does to the chain, jump or prior that it is."""
+    return step._replace(kind=step.key.kind, key=step.key.key) if step.kind == "leftovers" else step
+
+
+def _creation_rank(step: Step) -> Any:  # noqa: ANN401, PLR0911  keys of every kind, each with its rank
+    """Return what sorts the steps of one kind: first the objects the others need."""
+    key = step.key
+    match step.kind:
+        case "links":
+            return (key.netns != HOST, not key.name.startswith("lwb-"), key)
+        case "routes":
+            # A lane refuses before it leads anywhere; gateways come after the routes to them.
+            return (key.metric != TERMINATOR_METRIC, key.netns, key.table, -key.to.length, key.to, key.metric)
+        case "fib_rules":
+            return _fib_rank(key)
+        case "chains":
+            rules = step.old if step.op == Op.DELETE else step.new
+            jumps = any(isinstance(rule, ChainRule) and isinstance(rule.target, Jump) for rule in rules)
+            # A chain exists before the chains that jump to it: first those that jump nowhere, then the tree upwards.
+            return (_WALLS_FIRST[key.table], key.family, jumps, -key.name.count("."), key)
+        case "jumps":
+            return (_WALLS_FIRST[key.table], key)
+        case "leftovers":
+            return (LEFTOVERS.index(key.kind), _creation_rank(_inner(step)))
+        case _:
+            return key
+
+
+def _fib_rank(rule: FibRule) -> tuple[int, int, bool, FibRule]:
+    """Rank blocks from the last to the first, each before the goto to it: others' way past the ladder comes first."""
+    jumps = rule.action == RuleAction.GOTO
+    stands = max(rule.priority, rule.target) if jumps else rule.priority
+    return (rule.family, -stands, jumps, rule)
+
+
+def _without_implied(steps: list[Step], observed: HostState) -> Iterator[Step]:
+    """Yield the deletions less those the kernel does itself, and with sysctls put back rather than dropped."""
+    dead_netns = {step.key for step in steps if step.kind == "netns"}
+    links = [step for step in steps if step.kind == "links" and step.old.kind != LinkKind.PEER]
+    dead_links: set[LinkKey] = {step.key for step in links}
+    dead_links |= {step.old.peer for step in links if step.old.peer is not None}
+    priors = recorded_priors(observed)
+    for step in steps:
+        match step.kind:
+            case "links" if step.key.netns != HOST:
+                continue
+            case "addresses" if step.key.netns in dead_netns or LinkKey(step.key.netns, step.key.link) in dead_links:
+                continue
+            case "routes" if step.key.netns in dead_netns:
+                continue
+            case "sysctls":
+                before = priors.get(step.key)
+                if before is not None and before != step.old:
+                    yield Step(Op.REPLACE, "sysctls", step.key, step.old, before)
+            case _:
+                yield step

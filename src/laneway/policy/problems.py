@@ -1,0 +1,127 @@
+"""What is wrong with a policy, found first and located after: places cost nothing while there is nothing to tell."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from laneway.errors import Exit, LanewayError
+from laneway.policy.screen import caret_line, shown_line, visible
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from laneway.policy.model import Path, Source
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A stretch of one line; lines and columns count from 1, columns and length in characters."""
+
+    line: int
+    column: int
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A second place that a problem is about."""
+
+    message: str
+    file: str
+    line: int = 0  # 0: the file as a whole
+    column: int = 0
+    length: int = 0
+    text: str = ""  # the line of the file, as it stands there
+
+    def lines(self) -> Iterator[str]:
+        """Yield the place and its line, for a terminal."""
+        place = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
+        yield f"{visible(place)}: {visible(self.message)}"
+        if self.line:
+            yield shown_line(self.line, self.text, self.column)
+            yield caret_line(self.line, self.text, self.column, self.length)
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong: what, where, and what to do about it."""
+
+    message: str
+    file: str
+    line: int = 0  # 0: the file as a whole
+    column: int = 0
+    length: int = 0
+    text: str = ""
+    hint: str = ""
+    notes: tuple[Note, ...] = ()
+
+    def render(self) -> str:
+        """Return the problem as people read it: the place, the line with carets below, a hint, other places."""
+        lines = list(Note(self.message, self.file, self.line, self.column, self.length, self.text).lines())
+        if self.hint:
+            lines.append(f"     = hint: {visible(self.hint)}")
+        for note in self.notes:
+            lines.extend(note.lines())
+        return "\n".join(lines)
+
+    @property
+    def order(self) -> tuple[str, int, int, str]:
+        """Return what problems are sorted by."""
+        return self.file, self.line, self.column, self.message
+
+
+class PolicyError(LanewayError):
+    """The policy is not valid; `problems` has every reason, in the order in which they stand in the files."""
+
+    exit_code = Exit.POLICY
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        """Keep the problems; the text of the error shows them all."""
+        super().__init__("\n\n".join(problem.render() for problem in problems))
+        self.problems = tuple(problems)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Something in a file by its path in the document: its value, or with `on_key` the key that names it."""
+
+    file: str
+    path: Path
+    on_key: bool = False
+
+    @classmethod
+    def of(cls, source: Source, *below: str | int, on_key: bool = False) -> Place:
+        """Return the place of `source`, or of what lies below it."""
+        return cls(source.file, (*source.path, *below), on_key)
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A problem that is not located yet."""
+
+    message: str
+    place: Place
+    hint: str = ""
+    notes: tuple[tuple[str, Place], ...] = ()
+
+
+class Faults:
+    """Gathers what is wrong, so that all of it is told at once."""
+
+    def __init__(self) -> None:
+        """Begin with nothing wrong."""
+        self.found: list[Fault] = []
+        self.located: list[Problem] = []  # of files that could not be read as TOML
+        self.texts: dict[str, str] = {}  # what was read, by file
+
+    def __len__(self) -> int:
+        return len(self.found) + len(self.located)
+
+    def add(self, message: str, place: Place, *, hint: str = "", notes: Sequence[tuple[str, Place]] = ()) -> None:
+        """Add something wrong in a document; each note is what is to be said of another place."""
+        self.found.append(Fault(message, place, hint, tuple(notes)))
+
+    def paths(self) -> frozenset[tuple[str, Path]]:
+        """Return the file and path of everything that is wrong by itself."""
+        return frozenset((fault.place.file, fault.place.path) for fault in self.found)

@@ -1,0 +1,292 @@
+"""iptables rules as typed data: rendered to restore text, read back from save text, walked by explain.
+
+The vocabulary is what laneway writes and no more. `render` and `parse` live in `laneway.state.chain_text`.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from laneway.state.marks import FwMark
+from laneway.state.prefix import Prefix
+
+
+class XtTable(StrEnum):
+    """The xt_tables laneway writes to, by the order packets meet them."""
+
+    RAW = "raw"
+    MANGLE = "mangle"
+    NAT = "nat"
+    FILTER = "filter"
+
+
+# Matches: each is one condition; a rule's matches must all hold.
+
+
+class InInterface(NamedTuple):
+    """`-i NAME`."""
+
+    name: str
+
+
+class OutInterface(NamedTuple):
+    """`-o NAME`."""
+
+    name: str
+
+
+class FromGroup(NamedTuple):
+    """`-m devgroup --src-group N`: the packet came in by a link of the group."""
+
+    group: int
+
+
+class ToGroup(NamedTuple):
+    """`-m devgroup --dst-group N`: the packet leaves by a link of the group."""
+
+    group: int
+
+
+class FromPrefix(NamedTuple):
+    """`-s PREFIX`."""
+
+    prefix: Prefix
+
+
+class ToPrefix(NamedTuple):
+    """`-d PREFIX` or, negated, `! -d PREFIX`."""
+
+    prefix: Prefix
+    negated: bool = False
+
+
+class Protocol(NamedTuple):
+    """`-p NUMBER`."""
+
+    number: int
+
+
+class ToPorts(NamedTuple):
+    """`--dport FIRST[:LAST]` of tcp, udp, udplite, sctp or dccp; needs a `Protocol` before it."""
+
+    first: int
+    last: int
+
+
+class IcmpType(NamedTuple):
+    """`--icmp-type` or `--icmpv6-type`, whichever the family has; needs a `Protocol` before it."""
+
+    type: int
+
+
+class Dscp(NamedTuple):
+    """`-m dscp --dscp VALUE`."""
+
+    value: int
+
+
+class Mark(NamedTuple):
+    """`-m mark [!] --mark VALUE/MASK`."""
+
+    mark: FwMark
+    negated: bool = False
+
+
+class ConnMark(NamedTuple):
+    """`-m connmark [!] --mark VALUE/MASK`."""
+
+    mark: FwMark
+    negated: bool = False
+
+
+class CtState(NamedTuple):
+    """`-m conntrack [!] --ctstate A,B`; in the order iptables prints: INVALID, NEW, RELATED, ESTABLISHED, DNAT."""
+
+    states: tuple[str, ...]
+    negated: bool = False
+
+
+class InSet(NamedTuple):
+    """`-m set [!] --match-set NAME DIRECTIONS`."""
+
+    set: str
+    directions: str
+    negated: bool = False
+
+
+class ToLocal(NamedTuple):
+    """`-m addrtype [!] --dst-type LOCAL [--limit-iface-in]`."""
+
+    on_arrival_link: bool = False
+    negated: bool = False
+
+
+class Bridged(NamedTuple):
+    """`-m physdev [!] --physdev-is-bridged`."""
+
+    negated: bool = False
+
+
+Match = (
+    InInterface
+    | OutInterface
+    | FromGroup
+    | ToGroup
+    | FromPrefix
+    | ToPrefix
+    | Protocol
+    | ToPorts
+    | IcmpType
+    | Dscp
+    | Mark
+    | ConnMark
+    | CtState
+    | InSet
+    | ToLocal
+    | Bridged
+)
+
+
+# Targets: what becomes of a packet that matches.
+
+
+class Verdict(StrEnum):
+    """The targets that take no argument and end the walk of a chain."""
+
+    ACCEPT = "ACCEPT"
+    DROP = "DROP"
+    RETURN = "RETURN"
+
+
+class Reject(NamedTuple):
+    """`-j REJECT --reject-with …`: `tcp-reset`, or an ICMP error of the family's."""
+
+    with_: str
+
+
+class Jump(NamedTuple):
+    """`-j CHAIN`, or with `goto` `-g CHAIN`."""
+
+    chain: str
+    goto: bool = False
+
+
+class SetMark(NamedTuple):
+    """`-j MARK --set-xmark VALUE/MASK`."""
+
+    mark: FwMark
+
+
+class SetConnMark(NamedTuple):
+    """`-j CONNMARK --set-xmark VALUE/MASK`."""
+
+    mark: FwMark
+
+
+class RestoreMark(NamedTuple):
+    """`-j CONNMARK --restore-mark --nfmask MASK --ctmask MASK`."""
+
+    mask: int
+
+
+class SaveMark(NamedTuple):
+    """`-j CONNMARK --save-mark --nfmask MASK --ctmask MASK`."""
+
+    mask: int
+
+
+class MapMark(NamedTuple):
+    """`-j SET --map-set NAME DIRECTIONS --map-mark`: the mark the set's entry carries."""
+
+    set: str
+    directions: str
+
+
+class Dnat(NamedTuple):
+    """`-j DNAT --to-destination ADDRESS[:PORT]`; port 0 keeps the packet's."""
+
+    address: bytes
+    port: int = 0
+
+
+class Snat(NamedTuple):
+    """`-j SNAT --to-source ADDRESS`."""
+
+    address: bytes
+
+
+class Masquerade(NamedTuple):
+    """`-j MASQUERADE`."""
+
+
+class NoTarget(NamedTuple):
+    """A rule without a target: a note, or a counter."""
+
+
+Target = (
+    Verdict
+    | Reject
+    | Jump
+    | SetMark
+    | SetConnMark
+    | RestoreMark
+    | SaveMark
+    | MapMark
+    | Dnat
+    | Snat
+    | Masquerade
+    | NoTarget
+)
+
+
+class ChainRule(NamedTuple):
+    """One rule of a chain.
+
+    Matches stand in the order in which iptables prints them: prefixes, interfaces, protocol, then what needs `-m`.
+    """
+
+    matches: tuple[Match, ...]
+    target: Target
+    comment: str  # "lw:<tenant or ->:<what>": whose it is, and what for; ASCII without quotes, at most 255
+
+
+class ForeignRule(NamedTuple):
+    """A rule in a chain of ours that laneway did not write, or cannot read: as `iptables-save` has it."""
+
+    text: str  # without "-A CHAIN"
+
+
+class ChainKey(NamedTuple):
+    """A chain's identity."""
+
+    family: int
+    table: XtTable
+    name: str
+
+
+Chain = tuple[ChainRule | ForeignRule, ...]
+
+
+class JumpKey(NamedTuple):
+    """The rule of a base chain that sends packets to a chain of ours."""
+
+    family: int
+    table: XtTable
+    base: str  # PREROUTING, INPUT, FORWARD, OUTPUT or POSTROUTING
+    chain: str
+
+
+class LeftoverKey(NamedTuple):
+    """Something of ours in the variant of iptables that is not in use: never wanted, and removed."""
+
+    variant: str
+    kind: str  # the mapping of `HostState` that it would be in: "priors", "chains" or "jumps"
+    key: Any
+
+
+class BaseJump(NamedTuple):
+    """How the jump is written, and whether it stands where it must."""
+
+    matches: tuple[Match, ...] = ()
+    first: bool = True  # no rule of anyone else's stands before it

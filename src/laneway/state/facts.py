@@ -1,0 +1,76 @@
+"""What compiling needs to know of the host, and what on it belongs to others."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
+
+from laneway.state.links import LinkKey
+from laneway.state.marks import FwMark
+from laneway.state.prefix import Prefix
+
+Variant = Literal["legacy", "nft"]
+
+
+class UplinkRoute(NamedTuple):
+    """A unicast route of table main by an uplink's interface that is not the default."""
+
+    interface: str
+    to: Prefix
+    via: bytes  # empty: on the link
+
+
+@dataclass(frozen=True, slots=True)
+class HostFacts:
+    """Facts of the host that are not laneway's to change, but that shape what it programs."""
+
+    variant: Variant
+    interfaces: frozenset[str]  # links of the host that are administratively up
+    gateways: dict[tuple[str, int], bytes] = field(default_factory=dict)  # main's default, by interface and family
+    uplink_routes: tuple[UplinkRoute, ...] = ()
+    sysctls: dict[str, str] = field(
+        default_factory=dict
+    )  # as before laneway: the recorded prior, else the present value
+
+
+class MarkUse(NamedTuple):
+    """Packet-mark bits that something else on the host uses."""
+
+    mark: FwMark
+    where: str  # the rule, as its own tool prints it
+
+
+class ForeignFibRule(NamedTuple):
+    """An `ip rule` of somebody else's."""
+
+    family: int
+    priority: int
+    text: str
+
+
+class ForeignRoute(NamedTuple):
+    """A route of somebody else's."""
+
+    table: int
+    text: str
+
+
+class TableName(NamedTuple):
+    """A line of rt_tables or of a file in rt_tables.d that is not ours."""
+
+    table: int
+    name: str
+    file: str
+
+
+@dataclass(frozen=True, slots=True)
+class Foreign:
+    """Objects of others that laneway could collide with; it never changes them."""
+
+    links: frozenset[LinkKey] = frozenset()  # of the host, without our group
+    netns: frozenset[str] = frozenset()
+    addresses: frozenset[tuple[str, Prefix]] = frozenset()  # (link, address/length) on links of others
+    fib_rules: tuple[ForeignFibRule, ...] = ()
+    routes: tuple[ForeignRoute, ...] = ()  # in tables other than main, local and default
+    marks: tuple[MarkUse, ...] = ()
+    table_names: tuple[TableName, ...] = ()

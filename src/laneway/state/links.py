@@ -1,0 +1,57 @@
+"""Links, addresses and network namespaces."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import NamedTuple
+
+from laneway.state.prefix import Prefix
+
+GROUP = 27767
+"""The link group (0x6c77, "lw") of every link laneway makes: ownership, and what `-m devgroup` matches."""
+
+HOST = ""
+"""The network namespace of the host itself, where other keys carry the name of a workload's."""
+
+
+class LinkKind(StrEnum):
+    """The kinds of link laneway makes, or in a new namespace finds."""
+
+    BRIDGE = "bridge"
+    VETH = "veth"
+    PEER = "peer"  # the far end of a veth pair, born with it inside a workload's namespace
+
+
+class Netns(NamedTuple):
+    """A workload's network namespace; ours when its loopback link has our group, set before it got its name."""
+
+    alias: str = ""  # ifalias of its loopback link: "laneway tenant=acme workload=web"
+    up: bool = True  # its loopback link
+
+
+class LinkKey(NamedTuple):
+    """A link's identity."""
+
+    netns: str
+    name: str
+
+
+class Link(NamedTuple):
+    """What a link should be, or is."""
+
+    kind: LinkKind
+    group: int = 0  # the mark of ownership, set in the message that creates the link
+    master: str = ""  # the bridge a veth is a port of
+    peer: LinkKey | None = None  # for VETH alone
+    hairpin: bool = False  # for VETH alone: frames may go back out of the port they came by (bridge(8))
+    mac: bytes = b""  # for BRIDGE alone: given, so that a port that comes or goes does not change it
+    alias: str = ""  # for people: ifalias, up to 255 bytes
+    up: bool = True
+
+
+class AddressKey(NamedTuple):
+    """An interface address; there is nothing more to it: it is there or it is not."""
+
+    netns: str
+    link: str
+    address: Prefix

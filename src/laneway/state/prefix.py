@@ -1,0 +1,66 @@
+"""IP prefixes as the kernel carries them: network-order bytes and a length.
+
+`ipaddress` serves the policy edge, where it gives good errors. Here a plan compares some hundred thousand
+prefixes, which a named tuple of bytes does in C.
+"""
+
+from __future__ import annotations
+
+import socket
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from laneway.policy.model import Address, Network
+
+IPV4 = 4
+IPV6 = 6
+FAMILIES = (IPV4, IPV6)
+
+
+def address_text(packed: bytes) -> str:
+    """Return the address as people write it; `packed` is 4 or 16 bytes in network order."""
+    return socket.inet_ntop(socket.AF_INET if len(packed) == 4 else socket.AF_INET6, packed)  # noqa: PLR2004
+
+
+def family_of(packed: bytes) -> int:
+    """Return 4 or 6."""
+    return IPV4 if len(packed) == 4 else IPV6  # noqa: PLR2004
+
+
+class Prefix(NamedTuple):
+    """A prefix, or with all its bits set to the length, one address. Host bits may be set (an interface address)."""
+
+    address: bytes
+    length: int
+
+    @property
+    def family(self) -> int:
+        """Return 4 or 6."""
+        return family_of(self.address)
+
+    def __str__(self) -> str:
+        return f"{address_text(self.address)}/{self.length}"
+
+
+def prefix(text: str) -> Prefix:
+    """Return the prefix that `text` writes, an address standing for itself alone: for constants and tests.
+
+    Raises ValueError or OSError on text that is no prefix; policy text is parsed by `laneway.policy`.
+    """
+    address, _, length = text.partition("/")
+    packed = socket.inet_pton(socket.AF_INET6 if ":" in address else socket.AF_INET, address)
+    return Prefix(packed, int(length) if length else len(packed) * 8)
+
+
+def of_network(network: Network) -> Prefix:
+    """Return the prefix of an `ipaddress` network."""
+    return Prefix(network.network_address.packed, network.prefixlen)
+
+
+def of_address(address: Address) -> Prefix:
+    """Return the prefix that holds one address alone."""
+    return Prefix(address.packed, address.max_prefixlen)
+
+
+ANY = {IPV4: Prefix(bytes(4), 0), IPV6: Prefix(bytes(16), 0)}
+"""The default destination of each family."""

@@ -1,0 +1,1 @@
+"""Whether a host holds a policy."""

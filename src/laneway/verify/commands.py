@@ -1,0 +1,120 @@
+"""What is typed on a host that has no laneway, in one go, and how its output is taken apart.
+
+Nothing of it changes the host: the tools of the legacy iptables are asked only where that has tables already, since
+being asked is what makes them.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+from laneway.compile.plumbing import BRIDGE_SYSCTLS
+from laneway.errors import HostRefused
+from laneway.kernel.sysctls import HOST_KEYS, UPLINK_KEYS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+BRIDGED = {4: "net/bridge/bridge-nf-call-iptables", 6: "net/bridge/bridge-nf-call-ip6tables"}
+"""Whether iptables sees bridged frames, by family."""
+
+BRIDGE_KEYS = tuple(key for key, _ in BRIDGE_SYSCTLS)
+_KEYS = (*HOST_KEYS, *UPLINK_KEYS, *BRIDGE_KEYS, *BRIDGED.values())
+_PATTERNS = tuple(f"/proc/sys/{each.replace('{}', '*')}" for each in dict.fromkeys(_KEYS))
+
+_SCRIPT = r"""
+export LC_ALL=C PATH="$PATH:/usr/sbin:/sbin:/usr/local/sbin"
+show() {
+    title=$1; shift
+    printf '\n%s %s\n' "$mark" "$title"
+    "$@" 2>/dev/null || { code=$?; printf '\n%s !%s %s\n' "$mark" "$code" "$title"; "$@" 2>&1 >/dev/null; }
+}
+values() { grep -sH . $keys || :; }
+show link ip -N -d -j link
+show addr ip -N -j addr
+show rule4 ip -N -j -4 rule
+show rule6 ip -N -j -6 rule
+show route4 ip -N -j -4 route show table all proto 147
+show route6 ip -N -j -6 route show table all proto 147
+show main4 ip -N -j -4 route show table main
+show main6 ip -N -j -6 route show table main
+for file in /run/netns/*; do
+    [ -e "$file" ] || continue
+    name=${file##*/}
+    if ip -n "$name" link >/dev/null 2>&1; then
+        show "netns $name link" ip -n "$name" -N -d -j link
+        show "netns $name addr" ip -n "$name" -N -j addr
+        show "netns $name route4" ip -n "$name" -N -j -4 route show table all proto 147
+        show "netns $name route6" ip -n "$name" -N -j -6 route show table all proto 147
+    else
+        show "file $file" cat "$file"
+    fi
+done
+show set ipset save
+show variant iptables -V
+case $(iptables -V 2>/dev/null) in *nf_tables*) plain=nft ;; *) plain=legacy ;; esac
+for family in 4 6; do
+    [ $family = 4 ] && tool=iptables || tool=ip6tables
+    for variant in nft legacy; do
+        program=$tool-$variant-save
+        command -v "$program" >/dev/null || { [ $variant = $plain ] && program=$tool-save; } || continue
+        [ $variant = nft ] || read -r _ 2>/dev/null <"/proc/net/${tool%tables}_tables_names" || continue
+        show "save $variant $family" "$program"
+    done
+done
+for file in /etc/iproute2/rt_tables.d/laneway.conf /etc/iproute2/rt_protos.d/laneway.conf /etc/netns/*/resolv.conf; do
+    [ -f "$file" ] && show "file $file" cat "$file"
+done
+show sysctl values
+printf '\n%s end\n' "$mark"
+"""
+
+_HINTS = {
+    "ip": "apt-get install iproute2: 4.20 or newer, which knows -N and -j",
+    "set": "apt-get install ipset, and read as root: ssh://root@… or --sudo",
+    "variant": "apt-get install iptables",
+}
+
+
+class Said(NamedTuple):
+    """What one command said, and how it ended."""
+
+    text: str
+    code: int = 0
+    complaint: str = ""
+
+
+def script(mark: str) -> str:
+    """Return the script; `mark` begins the lines between the commands' outputs, and must not be in them."""
+    return f"mark={mark} keys='{' '.join(_PATTERNS)}'{_SCRIPT}"
+
+
+def sections(output: str, mark: str) -> dict[str, Said]:
+    """Return what each command said, by its name; raises HostRefused when the script did not run to its end."""
+    found: dict[str, Said] = {}
+    pieces = re.split(rf"(?m)^{re.escape(mark)} (.*)\n", f"{output}\n")
+    for title, body in zip(pieces[1::2], pieces[2::2], strict=True):
+        text = body.removesuffix("\n")
+        failure = re.fullmatch(r"!(\d+) (.*)", title)
+        if failure:
+            found[failure[2]] = Said(found[failure[2]].text, int(failure[1]), text.strip())
+        else:
+            found[title] = Said(text)
+    if "end" not in found:
+        said = output.strip()[-200:] or "nothing"
+        raise HostRefused(f"the host could not be read: it said {said!r}", "try the same by hand: does the login work?")
+    return found
+
+
+def text_of(said: Mapping[str, Said], name: str) -> str:
+    """Return what a command said; raises HostRefused when it failed."""
+    result = said[name]
+    if result.code:
+        tool = name.split(maxsplit=1)[0]
+        hint = _HINTS.get(tool, _HINTS["ip"] if tool[:4] in {"link", "addr", "rule", "rout", "main", "netn"} else "")
+        what = result.complaint or f"exit status {result.code}"
+        raise HostRefused(
+            f"the host could not be read ({name}): {what}", hint or "read as root: ssh://root@… or --sudo"
+        )
+    return result.text

@@ -1,0 +1,158 @@
+"""Where a host is not as its policy asks, object by object, in words."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from laneway.plan.steps import Op
+from laneway.plan.words import command, entry_text, fib_rule_text, route_text
+from laneway.state.chain_text import jump_text, rule_text
+from laneway.state.links import HOST
+from laneway.state.prefix import IPV4
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from laneway.plan.steps import Step
+
+WORDS = {Op.CREATE: "missing", Op.REPLACE: "different", Op.DELETE: "unexpected"}
+"""What an object is that a step would create, replace or delete."""
+
+
+class Difference(NamedTuple):
+    """An object that is not as it should be."""
+
+    step: Step  # what would mend it
+    object: str  # which, in words
+    is_: str | None  # None: it is not there
+    should_be: str | None  # None: it should not be there
+
+    @property
+    def state(self) -> str:
+        """Return "missing", "different" or "unexpected"."""
+        return WORDS[self.step.op]
+
+
+def differences(steps: Iterable[Step]) -> tuple[Difference, ...]:
+    """Return the differences that `steps` would mend."""
+    return tuple(_difference(step) for step in steps)
+
+
+def as_json(difference: Difference) -> dict[str, object]:
+    """Return a difference as plain data."""
+    return {
+        "op": str(difference.step.op),
+        "state": difference.state,
+        "kind": difference.step.kind,
+        "object": difference.object,
+        "is": difference.is_,
+        "should_be": difference.should_be,
+        "command": command(difference.step),
+    }
+
+
+def text(difference: Difference) -> str:
+    """Return a difference for a person: one line, and of a chain or file the lines that are not alike."""
+    title = f"{difference.state}: {difference.object}"
+    is_, should_be = difference.is_ or "", difference.should_be or ""
+    if difference.step.kind in {"chains", "files"} and difference.step.op is Op.REPLACE:
+        return "\n".join([title, *_lines(is_.splitlines(), should_be.splitlines())])
+    if difference.step.op is Op.REPLACE:
+        return f"{title}: is {is_}, should be {should_be}"
+    value = is_ if difference.step.op is Op.DELETE else should_be
+    return f"{title}: {value}" if value and "\n" not in value and value != "there" else title
+
+
+def _lines(is_: list[str], should_be: list[str]) -> list[str]:
+    missing = [f"    missing:    {line}" for line in should_be if line not in is_]
+    extra = [f"    unexpected: {line}" for line in is_ if line not in should_be]
+    return [*missing, *extra] or ["    the order of its lines is another one"]
+
+
+def _difference(step: Step) -> Difference:
+    old = None if step.op is Op.CREATE else _value(step, step.old)
+    new = None if step.op is Op.DELETE else _value(step, step.new)
+    return Difference(step, _object(step), old, new)
+
+
+def _object(step: Step) -> str:  # noqa: C901, PLR0911, PLR0912  one case a kind
+    key: Any = step.key
+    match step.kind:
+        case "netns":
+            return f"network namespace {key}"
+        case "links":
+            return f"link {key.name}{_inside(key.netns)}"
+        case "addresses":
+            return f"address {key.address} on {key.link}{_inside(key.netns)}"
+        case "priors":
+            return f"what is remembered of sysctl {key}"
+        case "sysctls":
+            return f"sysctl {key}"
+        case "routes":
+            to = "default" if not key.to.length else str(key.to)
+            metric = f" metric {key.metric}" if key.metric else ""
+            return f"IPv{key.to.family} route {to}{metric} in table {key.table}{_inside(key.netns)}"
+        case "files":
+            return f"file {key}"
+        case "sets":
+            return f"set {key}"
+        case "entries":
+            return f"entry {entry_text(key)} of set {key.set}"
+        case "fib_rules":
+            return f"IPv{key.family} ip rule {key.priority}"
+        case "chains":
+            return f"chain {key.name} of {_table(key)}"
+        case "jumps":
+            return f"jump from {key.base} to {key.chain} of {_table(key)}"
+        case _:
+            inner = _object(step._replace(kind=key.kind, key=key.key))
+            return f"{inner}, in the {key.variant} variant that is not in use"
+
+
+def _table(key: Any) -> str:  # noqa: ANN401  a chain's or a jump's
+    return f"{key.table} ({'iptables' if key.family == IPV4 else 'ip6tables'})"
+
+
+def _inside(netns: str) -> str:
+    return f" in {netns}" if netns != HOST else ""
+
+
+def _value(step: Step, value: Any) -> str:  # noqa: ANN401, C901, PLR0911  one case a kind
+    key: Any = step.key
+    match step.kind:
+        case "netns":
+            return f"'{value.alias}', {'up' if value.up else 'down'}"
+        case "links":
+            return _link(value)
+        case "priors" | "sysctls" | "files":
+            return str(value)
+        case "routes":
+            return route_text(key, value)
+        case "sets":
+            return f"{value.type} of IPv{value.family}{' with marks' if value.marks else ''}"
+        case "entries" if value is not None:
+            return f"mark {value}"
+        case "fib_rules":
+            return fib_rule_text(key)
+        case "chains":
+            return "\n".join(rule_text(rule, family=key.family) for rule in value)
+        case "jumps":
+            return f"{jump_text(key, value, family=key.family)}{'' if value.first else ', after rules of others'}"
+        case "leftovers":
+            return _value(step._replace(kind=key.kind, key=key.key), value)
+        case _:
+            return "there"
+
+
+def _link(link: Any) -> str:  # noqa: ANN401  a Link
+    parts = [
+        str(link.kind),
+        "up" if link.up else "down",
+        f"group {link.group}",
+        f"port of {link.master}" if link.master else "",
+        f"pair of {link.peer.name} in {link.peer.netns}" if link.peer else "",
+        f"address {link.mac.hex(':')}" if link.mac else "",
+        "hairpin" if link.hairpin else "",
+        f"'{link.alias}'" if link.alias else "",
+    ]
+    return ", ".join(part for part in parts if part)

@@ -1,0 +1,57 @@
+"""Whether a host holds a policy: what has drifted, and which of the policy's own tests fail there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from laneway.errors import Exit
+from laneway.explain.expect import failed
+from laneway.explain.explanation import Ground
+from laneway.explain.origin import Origins
+from laneway.explain.terrain import Terrain
+from laneway.plan.plan import plan
+from laneway.verify.drift import differences
+
+if TYPE_CHECKING:
+    from laneway.apply.target import Target
+    from laneway.explain.expect import Failure
+    from laneway.policy.model import PolicySet
+    from laneway.state.host import HostState
+    from laneway.state.underlay import Underlay
+    from laneway.verify.drift import Difference
+    from laneway.verify.remote import RemoteHost
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """A host beside its policy."""
+
+    aim: Target
+    ground: Ground  # the host as it is
+    drift: tuple[Difference, ...]
+    failures: tuple[Failure, ...]
+
+    @property
+    def exit_code(self) -> Exit:
+        """Return the exit code: a test that fails weighs more than what merely differs."""
+        if self.failures:
+            return Exit.EXPECTATION
+        return Exit.PENDING if self.drift else Exit.DONE
+
+
+def judge(aim: Target, observed: HostState, underlay: Underlay) -> Judgement:
+    """Return the judgement on a host that was observed."""
+    ground = Ground(Terrain(observed, underlay), Origins(aim.policy, aim.lanes))
+    return Judgement(aim, ground, differences(plan(aim.desired, observed)), tuple(failed(aim.policy, ground)))
+
+
+def judge_remote(host: RemoteHost, policy: PolicySet) -> Judgement:
+    """Read a host with plain commands and return the judgement on it; raises HostRefused, Conflict."""
+    from laneway.apply.target import refuse_unknown_tenants, target
+    from laneway.verify.remote import read
+
+    seen = read(host, policy.host.iptables)
+    refuse_unknown_tenants(policy, seen.state)
+    aim = target(policy, seen.state, seen.facts([each.interface for each in policy.uplinks]))
+    return judge(aim, seen.comparable(aim.desired), seen.underlay)

@@ -1,0 +1,197 @@
+"""What `ip -N -d -j` prints of links, addresses, routes and rules, as laneway's own nouns (ip(8))."""
+
+from __future__ import annotations
+
+import json
+import socket
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from laneway.state.links import GROUP, HOST, AddressKey, Link, LinkKey, LinkKind, Netns
+from laneway.state.marks import FwMark
+from laneway.state.prefix import ANY, IPV4, IPV6, Prefix, prefix
+from laneway.state.routing import MAIN_TABLE, PROTOCOL, FibRule, Route, RouteKey, RouteKind, RuleAction
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+LOOPBACK = "lo"
+LINK_SCOPE = "253"
+_KINDS = {"6": RouteKind.BLACKHOLE, "7": RouteKind.UNREACHABLE, "8": RouteKind.PROHIBIT}
+_ACTIONS = {"7": RuleAction.UNREACHABLE, "8": RuleAction.PROHIBIT}
+_RESERVED = {"local": 255, "main": 254, "default": 253}
+
+
+def objects(text: str) -> list[dict[str, Any]]:
+    """Return the objects of an answer; iproute2 prints nothing at all for none, and empty ones for what it skips."""
+    return [each for each in json.loads(text or "[]") if each]
+
+
+class SeenAddress(NamedTuple):
+    """An address of a link, and whose it is as far as that can be seen."""
+
+    link: str
+    address: Prefix
+    protocol: int | None  # None: this iproute2, or this kernel, does not show it
+    kernels: bool  # a link-local one, which the kernel makes
+    deprecated: bool
+
+
+class SeenRoute(NamedTuple):
+    """A route, with every way it has."""
+
+    table: int
+    to: Prefix
+    metric: int
+    kind: RouteKind
+    hops: tuple[tuple[str, bytes], ...]  # (link, gateway)
+
+
+def is_up(link: Mapping[str, Any]) -> bool:
+    """Return whether a link is administratively up."""
+    return "UP" in link.get("flags", ())
+
+
+def group_of(link: Mapping[str, Any]) -> int:
+    """Return a link's group."""
+    group = str(link.get("group", "0"))
+    return int(group) if group.isdigit() else 0
+
+
+def loopback(links: Iterable[Mapping[str, Any]]) -> Netns | None:
+    """Return the network namespace that its links tell of, or None when it is not laneway's."""
+    for link in links:
+        if link["ifname"] == LOOPBACK:
+            return Netns(link.get("ifalias", ""), is_up(link)) if group_of(link) == GROUP else None
+    return None
+
+
+def inner_links(netns: str, links: Iterable[Mapping[str, Any]]) -> Iterator[tuple[LinkKey, Link, int]]:
+    """Yield laneway's links inside a workload's namespace, each with the index of its far end."""
+    for link in links:
+        if group_of(link) == GROUP and link["ifname"] != LOOPBACK:
+            kind = _kind(link)
+            kind = LinkKind.PEER if kind is LinkKind.VETH else kind
+            value = Link(kind, GROUP, alias=link.get("ifalias", ""), up=is_up(link))
+            yield LinkKey(netns, link["ifname"]), value, int(link.get("link_index", 0))
+
+
+def host_links(links: Iterable[Mapping[str, Any]], peers: Mapping[int, LinkKey]) -> Iterator[tuple[LinkKey, Link]]:
+    """Yield laneway's links of the host; `peers` are the ends in workloads by the index of the host's ends."""
+    for link in links:
+        if group_of(link) != GROUP or link["ifname"] == LOOPBACK:
+            continue
+        kind = _kind(link)
+        port = link.get("linkinfo", {}).get("info_slave_data", {})
+        yield (
+            LinkKey(HOST, link["ifname"]),
+            Link(
+                kind,
+                GROUP,
+                master=link.get("master", ""),
+                peer=peers.get(int(link["ifindex"])) if kind is LinkKind.VETH else None,
+                hairpin=kind is LinkKind.VETH and bool(port.get("hairpin")),
+                mac=bytes.fromhex(link["address"].replace(":", "")) if kind is LinkKind.BRIDGE else b"",
+                alias=link.get("ifalias", ""),
+                up=is_up(link),
+            ),
+        )
+
+
+def _kind(link: Mapping[str, Any]) -> LinkKind:
+    name = link.get("linkinfo", {}).get("info_kind", "")
+    try:
+        return LinkKind(name)
+    except ValueError:
+        return name  # type: ignore[no-any-return]  # somebody put it into our group: it compares unlike all of ours
+
+
+def addresses(links: Iterable[Mapping[str, Any]]) -> Iterator[SeenAddress]:
+    """Yield the addresses of an answer to `ip -N -d -j addr`, in the kernel's order."""
+    for link in links:
+        for each in link.get("addr_info", ()):
+            if each.get("family") in {"inet", "inet6"}:
+                shown = each.get("protocol", each.get("proto"))
+                own = Prefix(_packed(each["local"]), int(each["prefixlen"]))
+                kernels = own.family == IPV6 and str(each.get("scope")) in {LINK_SCOPE, "link"}
+                yield SeenAddress(
+                    link["ifname"],
+                    own,
+                    None if shown is None else _number(shown),
+                    kernels,
+                    bool(each.get("deprecated")),
+                )
+
+
+def owned_addresses(
+    netns: str, seen: Iterable[SeenAddress], links: frozenset[str]
+) -> Iterator[tuple[AddressKey, bool]]:
+    """Yield the addresses on `links` that may be laneway's, each with whether that is certain."""
+    for each in seen:
+        if each.link in links and not each.kernels and each.protocol in {None, PROTOCOL}:
+            yield AddressKey(netns, each.link, each.address), each.protocol is not None
+
+
+def routes(answer: Iterable[Mapping[str, Any]], family: int, *, table: int = MAIN_TABLE) -> Iterator[SeenRoute]:
+    """Yield routes; those that name no table are in `table`."""
+    for each in answer:
+        kind = _KINDS.get(str(each.get("type", "1")), RouteKind.UNICAST)
+        to = ANY[family] if each["dst"] == "default" else prefix(each["dst"])
+        yield SeenRoute(_table(each.get("table"), table), to, int(each.get("metric", 0)), kind, _hops(each, kind))
+
+
+def _table(name: object, otherwise: int) -> int:
+    if name is None:
+        return otherwise
+    return _RESERVED.get(str(name), 0) or int(str(name))
+
+
+def _hops(route: Mapping[str, Any], kind: RouteKind) -> tuple[tuple[str, bytes], ...]:
+    if kind is not RouteKind.UNICAST:
+        return ()  # the kernel gives an IPv6 refusal the loopback link
+    ways = route.get("nexthops") or [route]
+    return tuple((way.get("dev", ""), _gateway(way)) for way in ways)
+
+
+def _gateway(way: Mapping[str, Any]) -> bytes:
+    # A gateway of the other family (RFC 5549) stands under "via".
+    text = way.get("gateway") or way.get("via", {}).get("host", "")
+    return _packed(text) if text else b""
+
+
+def owned_routes(netns: str, seen: Iterable[SeenRoute]) -> Iterator[tuple[RouteKey, Route]]:
+    """Yield what of an answer to `proto 147` is laneway's: in the host's main table others may use the number."""
+    for each in seen:
+        if netns or each.table != MAIN_TABLE:
+            dev, via = each.hops[0] if len(each.hops) == 1 else ("", b"")
+            yield RouteKey(netns, each.table, each.to, each.metric), Route(each.kind, dev, via)
+
+
+def rules(answer: Iterable[Mapping[str, Any]], family: int) -> Iterator[FibRule]:
+    """Yield laneway's FIB rules."""
+    for each in answer:
+        if _number(each.get("protocol", 0)) != PROTOCOL:
+            continue
+        action, target = _action(each)
+        mark = FwMark(_number(each["fwmark"]), _number(each.get("fwmask", 0xFFFFFFFF))) if "fwmark" in each else None
+        yield FibRule(family, int(each["priority"]), action, mark, target, "not" in each)
+
+
+def _action(rule: Mapping[str, Any]) -> tuple[RuleAction, int]:
+    if "goto" in rule:
+        return RuleAction.GOTO, _number(rule["goto"])
+    if "table" in rule:
+        return RuleAction.LOOKUP, _table(rule["table"], 0)
+    return _ACTIONS.get(str(rule.get("action", "")), RuleAction.NOP), 0
+
+
+def _number(text: object) -> int:
+    """Return a number as iproute2 may write it, -1 for a name."""
+    try:
+        return int(str(text), 0)
+    except ValueError:
+        return -1
+
+
+def _packed(text: str) -> bytes:
+    family = IPV6 if ":" in text else IPV4
+    return socket.inet_pton(socket.AF_INET if family == IPV4 else socket.AF_INET6, text)

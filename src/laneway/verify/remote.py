@@ -1,0 +1,248 @@
+"""A host without laneway, read with plain commands by way of testinfra.
+
+What they cannot show: an address's protocol before iproute2 6.3, so that any address on a link of laneway's may be
+laneway's. Those are told apart in `comparable`. What they show of a multipath route is its first way.
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from laneway.errors import HostRefused
+from laneway.kernel.save_text import ours, saved_tables
+from laneway.kernel.sysctls import HOST_KEYS, UPLINK_KEYS
+from laneway.state.chains import LeftoverKey
+from laneway.state.facts import HostFacts, UplinkRoute
+from laneway.state.host import HostState, recorded_priors
+from laneway.state.links import GROUP, HOST, Netns
+from laneway.state.prefix import FAMILIES, IPV4, IPV6
+from laneway.state.routing import RouteKind
+from laneway.state.underlay import HostAddress, MainRoute, Underlay
+from laneway.verify import parse_ip, parse_ipset
+from laneway.verify.commands import BRIDGE_KEYS, BRIDGED, Said, script, sections, text_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from typing import Literal
+
+    from laneway.kernel.ports import ChainsRead
+    from laneway.state.facts import Variant
+    from laneway.state.links import AddressKey, LinkKey
+    from laneway.verify.parse_ip import SeenAddress, SeenRoute
+
+    Said_ = Mapping[str, Said]
+
+_PROC = "/proc/sys/"
+_CLAIMED = "laneway\n"
+_HALF_MADE = Netns(alias="", up=False)
+_REVERSE_FILTER = "net/ipv4/conf/{}/rp_filter"
+_FORWARDING = {IPV4: "net/ipv4/ip_forward", IPV6: "net/ipv6/conf/all/forwarding"}
+
+
+class CommandResult(Protocol):
+    """What testinfra returns of a command."""
+
+    @property
+    def stdout(self) -> str:
+        """Return the output."""
+
+    @property
+    def stderr(self) -> str:
+        """Return the complaints."""
+
+
+class RemoteHost(Protocol):
+    """What of testinfra's host is used."""
+
+    def run(self, command: str) -> CommandResult:
+        """Run a shell command there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A host as plain commands show it."""
+
+    state: HostState
+    underlay: Underlay
+    variant: Variant
+    links_up: frozenset[str]
+    main: tuple[SeenRoute, ...]
+    sysctls: Mapping[str, str]
+    uncertain: frozenset[AddressKey]  # addresses on laneway's links that may be somebody else's
+
+    def facts(self, interfaces: Sequence[str]) -> HostFacts:
+        """Return the facts that compiling needs."""
+        priors = recorded_priors(self.state)
+        keys = [*HOST_KEYS, *(key.format(each) for each in sorted(set(interfaces)) for key in UPLINK_KEYS)]
+        present = {key: self.sysctls[key] for key in keys if key in self.sysctls}
+        return HostFacts(
+            self.variant,
+            self.links_up,
+            dict(_gateways(self.main, interfaces)),
+            tuple(sorted(set(_uplink_routes(self.main, interfaces)))),
+            present | {key: priors[key] for key in keys if key in priors},
+        )
+
+    def comparable(self, desired: HostState) -> HostState:
+        """Return the state without the addresses that are not asked for and that nobody can say are laneway's."""
+        strangers = self.uncertain - desired.addresses.keys()
+        kept = {key: None for key in self.state.addresses if key not in strangers}
+        return HostState(**{**self.state.kinds(), "addresses": kept})
+
+
+def read(host: RemoteHost, wanted: Literal["auto", "legacy", "nft"] = "auto") -> Seen:
+    """Return what of laneway's a host holds, and what it stands on; raises HostRefused when that cannot be read."""
+    mark = f"@{secrets.token_hex(8)}@"
+    done = host.run(script(mark))
+    if mark not in done.stdout:
+        raise HostRefused(
+            f"the host could not be reached: {done.stderr.strip() or 'it said nothing'}", "try ssh by hand"
+        )
+    return parse(sections(done.stdout, mark), wanted)
+
+
+def parse(said: Said_, wanted: Literal["auto", "legacy", "nft"] = "auto") -> Seen:
+    """Return the host that the commands' outputs show."""
+    state = HostState()
+    links = parse_ip.objects(text_of(said, "link"))
+    peers: dict[int, LinkKey] = {}
+    uncertain = set(_namespaces(said, state, peers))
+    state.links.update(parse_ip.host_links(links, peers))
+    addresses = list(parse_ip.addresses(parse_ip.objects(text_of(said, "addr"))))
+    uncertain |= set(_addresses(HOST, addresses, state))
+    for family in FAMILIES:
+        found = parse_ip.routes(parse_ip.objects(text_of(said, f"route{family}")), family)
+        state.routes.update(parse_ip.owned_routes(HOST, found))
+        rules = parse_ip.rules(parse_ip.objects(text_of(said, f"rule{family}")), family)
+        state.fib_rules.update(dict.fromkeys(rules))
+    state.sets, state.entries = parse_ipset.parse(text_of(said, "set"))
+    state.files = dict(_files(said))
+    variant = _variant(said, wanted)
+    state.chains, state.jumps, state.priors = _chains(said, variant)
+    _leftovers(said, variant, state)
+    sysctls = dict(_sysctls(text_of(said, "sysctl")))
+    state.sysctls = dict(_own_sysctls(state, sysctls))
+    main = tuple(
+        each
+        for family in FAMILIES
+        for each in parse_ip.routes(parse_ip.objects(text_of(said, f"main{family}")), family)
+    )
+    up = frozenset(each["ifname"] for each in links if parse_ip.is_up(each) and parse_ip.group_of(each) != GROUP)
+    return Seen(state, _underlay(addresses, main, sysctls), variant, up, main, sysctls, frozenset(uncertain))
+
+
+def _namespaces(said: Said_, state: HostState, peers: dict[int, LinkKey]) -> Iterator[AddressKey]:
+    """Add what is inside laneway's namespaces; yield the addresses there that may be somebody else's."""
+    for name in sorted(each.split()[1] for each in said if each.startswith("netns ") and each.endswith(" link")):
+        links = parse_ip.objects(text_of(said, f"netns {name} link"))
+        ours_ = parse_ip.loopback(links)
+        if ours_ is None:
+            continue
+        state.netns[name] = ours_
+        for key, link, far in parse_ip.inner_links(name, links):
+            state.links[key] = link
+            peers[far] = key
+        seen = parse_ip.addresses(parse_ip.objects(text_of(said, f"netns {name} addr")))
+        yield from _addresses(name, seen, state)
+        for family in FAMILIES:
+            answer = parse_ip.objects(text_of(said, f"netns {name} route{family}"))
+            state.routes.update(parse_ip.owned_routes(name, parse_ip.routes(answer, family)))
+    for name, result in said.items():
+        if name.startswith("file /run/netns/") and result.text == _CLAIMED:
+            state.netns[name.rpartition("/")[2]] = _HALF_MADE
+
+
+def _addresses(netns: str, seen: Iterator[SeenAddress] | list[SeenAddress], state: HostState) -> Iterator[AddressKey]:
+    links = frozenset(key.name for key in state.links if key.netns == netns)
+    for key, certain in parse_ip.owned_addresses(netns, seen, links):
+        state.addresses[key] = None
+        if not certain:
+            yield key
+
+
+def _files(said: Said_) -> Iterator[tuple[str, str]]:
+    for name, result in said.items():
+        path = name.removeprefix("file ")
+        if path == name or path.startswith("/run/") or result.code:
+            continue
+        if not path.startswith("/etc/netns/") or result.text.startswith("# laneway"):
+            yield path, result.text
+
+
+def _variant(said: Said_, wanted: Literal["auto", "legacy", "nft"]) -> Variant:
+    if wanted != "auto":
+        return wanted
+    return "nft" if "nf_tables" in text_of(said, "variant") else "legacy"
+
+
+def _chains(said: Said_, variant: Variant) -> ChainsRead:
+    # The legacy variant was not asked where it has no tables.
+    names = {family: f"save {variant} {family}" for family in FAMILIES}
+    return ours({family: saved_tables(text_of(said, name)) for family, name in names.items() if name in said})
+
+
+def _leftovers(said: Said_, variant: Variant, state: HostState) -> None:
+    other: Variant = "nft" if variant == "legacy" else "legacy"
+    texts = {family: said.get(f"save {other} {family}", Said("")) for family in FAMILIES}
+    found = ours({family: saved_tables(each.text if not each.code else "") for family, each in texts.items()})
+    for kind, mapping in (("priors", found.priors), ("chains", found.chains), ("jumps", found.jumps)):
+        for key, value in mapping.items():
+            state.leftovers[LeftoverKey(other, kind, key)] = value
+
+
+def _sysctls(text: str) -> Iterator[tuple[str, str]]:
+    for line in text.splitlines():
+        path, _, value = line.rpartition(":")
+        if path.startswith(_PROC):
+            yield path.removeprefix(_PROC), value
+
+
+def _own_sysctls(state: HostState, present: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Yield the present values of laneway's bridges, and of what it remembers an earlier value of."""
+    bridges = [key.name for key, link in state.links.items() if key.netns == HOST and link.kind == "bridge"]
+    keys = [key.format(each) for each in bridges for key in BRIDGE_KEYS]
+    for key in (*keys, *sorted(recorded_priors(state))):
+        if key in present:
+            yield key, present[key]
+
+
+def _gateways(main: Sequence[SeenRoute], interfaces: Sequence[str]) -> Iterator[tuple[tuple[str, int], bytes]]:
+    # The last of a key stays in a mapping: that is to be the one of the lowest metric.
+    for route in sorted(main, key=lambda each: -each.metric):
+        for link, via in route.hops[:1]:
+            if link in interfaces and not route.to.length and len(via) == len(route.to.address):
+                yield (link, route.to.family), via
+
+
+def _uplink_routes(main: Sequence[SeenRoute], interfaces: Sequence[str]) -> Iterator[UplinkRoute]:
+    for route in main:
+        link_local = route.to.family == IPV6 and route.to.address[0] == 0xFE and route.to.address[1] & 0xC0 == 0x80  # noqa: PLR2004
+        for link, via in route.hops:
+            if link in interfaces and route.to.length and not link_local:
+                yield UplinkRoute(link, route.to, via)
+
+
+def _underlay(addresses: Sequence[SeenAddress], main: Sequence[SeenRoute], sysctls: Mapping[str, str]) -> Underlay:
+    def families(keys: Mapping[int, str]) -> frozenset[int]:
+        return frozenset(family for family, key in keys.items() if sysctls.get(key, "0") != "0")
+
+    def reverse_filter(link: str) -> int:
+        return int(sysctls.get(_REVERSE_FILTER.format(link), "0"))
+
+    links = sorted({each.link for each in addresses})
+    return Underlay(
+        tuple(HostAddress(each.link, each.address, each.deprecated) for each in addresses),
+        tuple(_main_route(each) for each in main),
+        forwards=families(_FORWARDING),
+        reverse_filter={link: max(reverse_filter("all"), reverse_filter(link)) for link in ["all", *links]},
+        filters_bridged=families(BRIDGED),
+    )
+
+
+def _main_route(route: SeenRoute) -> MainRoute:
+    if route.kind is not RouteKind.UNICAST or not route.hops:
+        return MainRoute(route.to, route.metric, route.kind)
+    link, via = route.hops[0]
+    return MainRoute(route.to, route.metric, route.kind, link, via)

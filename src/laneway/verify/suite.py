@@ -1,0 +1,158 @@
+"""The tests that `pytest --laneway-policy` adds: one for each host, tenant and side of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from laneway.errors import LanewayError
+from laneway.explain.places import Places
+from laneway.explain.report import lines
+from laneway.policy.load import load
+from laneway.verify.aspects import Aspect, Owners
+from laneway.verify.drift import text
+from laneway.verify.judgement import judge_remote
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from laneway.explain.expect import Failure
+    from laneway.policy.model import PolicySet
+    from laneway.verify.judgement import Judgement
+
+    Find = Callable[[Judgement], list[str]]
+
+EXPECTATIONS = "expectations"
+
+
+class Mismatch(Exception):  # noqa: N818  what a test found, not an error of ours
+    """The host is not as the policy asks; the text says where."""
+
+
+class Hosts:
+    """Reads each host once, however many tests ask about it."""
+
+    def __init__(self, policy: PolicySet) -> None:
+        """Keep the policy; no host is read before a test asks for it."""
+        self.policy = policy
+        self._read: dict[int, Judgement | LanewayError] = {}
+
+    def judgement(self, host: Any) -> Judgement:  # noqa: ANN401  testinfra's, which has no types
+        """Return the judgement on a host; raises LanewayError, the same one for every test."""
+        if id(host) not in self._read:
+            try:
+                self._read[id(host)] = judge_remote(host, self.policy)
+            except LanewayError as error:
+                self._read[id(host)] = error
+        found = self._read[id(host)]
+        if isinstance(found, LanewayError):
+            raise found
+        return found
+
+
+def policy_at(paths: Sequence[Path]) -> PolicySet:
+    """Return the policy; raises pytest.UsageError with all that is wrong with it."""
+    try:
+        return load(paths)
+    except LanewayError as error:
+        raise pytest.UsageError(str(error)) from error
+
+
+def host_node(parent: pytest.Session, hosts: Hosts, host: Any) -> pytest.Collector:  # noqa: ANN401  testinfra's
+    """Return the collector of one host's tests, named nearly as testinfra names the host: two slashes are a path's."""
+    name = f"laneway[{host.backend.get_pytest_id().replace('://', ':')}]"
+    node: pytest.Collector = _HostNode.from_parent(parent, name=name, nodeid=name, hosts=hosts, host=host)
+    return node
+
+
+class _HostNode(pytest.Collector):
+    """The tests of one host."""
+
+    def __init__(self, *, hosts: Hosts, host: Any, **more: Any) -> None:  # noqa: ANN401  pytest's own
+        super().__init__(**more)
+        self._hosts = hosts
+        self._host = host
+
+    def collect(self) -> Iterator[pytest.Item]:
+        """Yield a test for each tenant and side of it."""
+        for title, find in _questions(self._hosts.policy):
+            yield _Check.from_parent(self, name=title, find=find, read=self._judgement)
+
+    def _judgement(self) -> Judgement:
+        return self._hosts.judgement(self._host)
+
+
+class _Check(pytest.Item):
+    """One thing that holds, or a text that says where it does not."""
+
+    def __init__(self, *, find: Find, read: Callable[[], Judgement], **more: Any) -> None:  # noqa: ANN401  pytest's
+        super().__init__(**more)
+        self._find = find
+        self._read = read
+        self.add_marker("laneway")
+
+    def runtest(self) -> None:
+        """Ask."""
+        found = self._find(self._read())
+        if found:
+            raise Mismatch("\n".join(found))
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:  # noqa: ANN401
+        """Return what was found, without a traceback that would say nothing."""
+        match excinfo.value:
+            case Mismatch() as found:
+                return str(found)
+            case LanewayError() as error:
+                return f"{error}\n  hint: {error.hint}" if error.hint else str(error)
+            case _:
+                return super().repr_failure(excinfo, style)
+
+    def reportinfo(self) -> tuple[str, int | None, str]:
+        """Return what stands above a failure."""
+        return "laneway", None, f"{self.parent.name if self.parent else ''}: {self.name}"
+
+
+def _questions(policy: PolicySet) -> Iterator[tuple[str, Find]]:
+    yield "host", _of_host
+    for tenant in policy.tenants:
+        for aspect in Aspect:
+            if aspect is not Aspect.HOST:
+                yield f"{tenant.name}: {aspect}", _of_tenant(tenant.name, aspect)
+        yield f"{tenant.name}: {EXPECTATIONS}", _expectations(tenant.name)
+    if any("/" not in each.from_ for each in policy.expects):
+        yield f"from outside: {EXPECTATIONS}", _expectations("")
+
+
+def _of_host(judgement: Judgement) -> list[str]:
+    owners = Owners(judgement.ground.origins)
+    # What is somebody's whom the policy does not know is the host's too: no other test would tell of it.
+    return [text(each) for each in judgement.drift if owners.about(each).aspect is Aspect.HOST]
+
+
+def _of_tenant(name: str, aspect: Aspect) -> Find:
+    def find(judgement: Judgement) -> list[str]:
+        owners = Owners(judgement.ground.origins)
+        about = [(each, owners.about(each)) for each in judgement.drift]
+        return [text(each) for each, of in about if of.aspect is aspect and (not of.tenants or name in of.tenants)]
+
+    return find
+
+
+def _expectations(tenant: str) -> Find:
+    def find(judgement: Judgement) -> list[str]:
+        failures = (each for each in judgement.failures if _sender(each.expect.from_) == tenant)
+        return [_told(each) for each in failures]
+
+    return find
+
+
+def _sender(who: str) -> str:
+    return who.partition("/")[0] if "/" in who else ""
+
+
+def _told(failure: Failure) -> str:
+    places = Places()
+    way = "\n".join("    " + "".join(part.text for part in line) for line in lines(failure.explanation, places))
+    return f"{places.text(failure.expect.source)}: {failure.reason}\n{way}"

@@ -1,0 +1,212 @@
+"""What is written down of a change: all of it before the first step, and in one rename at the end."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from typing import TYPE_CHECKING
+
+import pytest
+
+from laneway.apply import generations, journal, pending, snapshot, store
+from laneway.apply.lock import locked
+from laneway.apply.record import Confirmation, Record, Reversion
+from laneway.apply.target import target
+from laneway.apply.transaction import transact
+from laneway.cli.durations import seconds_of
+from laneway.errors import Conflict, HostRefused, UsageError
+from laneway.plan.plan import plan
+from laneway.state.host import HostState
+from tests.fakes.kernel import FakeKernel
+from tests.worlds import crowd, world
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from laneway.policy.model import PolicySet
+
+
+@pytest.fixture(autouse=True)
+def memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("LANEWAY_STATE_DIR", str(tmp_path / "memory"))
+    return tmp_path / "memory"
+
+
+def apply(kernel: FakeKernel, policy: PolicySet, record: Record) -> None:
+    observed = kernel.read()
+    aim = target(policy, observed, kernel.facts(["eth0", "eth1"]))
+    transact(kernel, desired=aim.desired, observed=observed, field=aim.lanes.field, ledger=record)
+
+
+def kept(kernel: FakeKernel, policy: PolicySet, *, restores: int | None = None) -> int:
+    record = Record(policy, restores=restores)
+    apply(kernel, policy, record)
+    return record.generation
+
+
+def waiting(kernel: FakeKernel, policy: PolicySet, seconds: float = 60) -> Record:
+    record = Record(policy, confirmation=Confirmation(seconds, "nft", lambda _: None))
+    apply(kernel, policy, record)
+    return record
+
+
+def test_a_change_becomes_the_next_generation(memory: Path) -> None:
+    kernel = FakeKernel()
+
+    assert [kept(kernel, crowd(1)), kept(kernel, crowd(2)), kept(kernel, crowd(2))] == [1, 2, 2]
+
+    present = generations.in_force(store.history())
+    assert present is not None
+    assert (present.number, present.changes["netns"], present.who != "") == (2, 1, True)
+    assert os.listdir(memory) == ["generations"]  # noqa: PTH208
+
+
+def test_a_refused_change_leaves_no_generation(memory: Path) -> None:
+    with pytest.raises(HostRefused):
+        kept(FakeKernel(fail_at=20), crowd(1))
+
+    assert generations.every(store.history()) == ()
+    assert [str(each) for each in memory.rglob("*")] == [str(memory / "generations")]
+
+
+def test_the_one_before_a_generation_that_was_brought_back_is_the_one_before_its_original() -> None:
+    kernel = FakeKernel()
+    for count in (1, 2, 3):
+        kept(kernel, crowd(count))
+    kept(kernel, crowd(2), restores=2)
+
+    assert store.find(None).number == 1
+
+
+def test_an_unknown_generation_is_a_usage_error() -> None:
+    with pytest.raises(UsageError, match="there is no generation 7"):
+        store.find(7)
+    with pytest.raises(UsageError, match="no generation before"):
+        store.find(None)
+
+
+def test_only_so_many_generations_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(generations, "KEPT", 3)
+    kernel = FakeKernel()
+
+    for count in range(1, 7):
+        kept(kernel, crowd(count % 3 + 1))
+
+    assert [each.number for each in generations.every(store.history())] == [4, 5, 6]
+
+
+def test_the_journal_tells_how_far_a_killed_change_came(memory: Path) -> None:
+    kernel = FakeKernel()
+    observed = kernel.read()
+    steps = plan(target(crowd(1), observed, kernel.facts(["eth0", "eth1"])).desired, observed)
+    record = Record(crowd(1))
+    record.begin(observed, steps)
+    record.reached(3)
+
+    told = journal.interruption(store.journal())
+
+    assert told == journal.Interruption(3, len(steps), os.getpid())
+    assert journal.before(store.journal()) == observed
+
+
+def test_a_directory_that_cannot_be_written_refuses_before_anything_is_touched(memory: Path) -> None:
+    memory.parent.mkdir(exist_ok=True)
+    memory.write_text("a file")
+    kernel = FakeKernel()
+
+    with pytest.raises(HostRefused, match="nothing on the host was touched"):
+        kept(kernel, crowd(1))
+
+    assert kernel.done == 0
+
+
+def test_a_timer_that_does_not_start_refuses_before_anything_is_touched(memory: Path) -> None:
+    def broken(_: float) -> None:
+        raise HostRefused("no timer")
+
+    kernel = FakeKernel()
+    record = Record(crowd(1), confirmation=Confirmation(60, "nft", broken))
+
+    with pytest.raises(HostRefused, match="no timer"):
+        apply(kernel, crowd(1), record)
+
+    assert (kernel.done, pending.read(store.pending())) == (0, None)
+
+
+def test_a_change_that_waits_keeps_how_the_host_was_until_it_is_taken_back() -> None:
+    kernel = FakeKernel()
+    kept(kernel, crowd(1))
+    before = kernel.read()
+    waiting(kernel, crowd(2))
+    note = pending.read(store.pending())
+    assert note is not None
+    assert (note.generation, note.before, note.left > 50, note.snapshot == before) == (2, 1, True, True)
+    with pytest.raises(Conflict, match=r"generation 2, applied by .*, waits for a confirmation until"):
+        pending.refuse_while_waiting(store.pending())
+
+    field = target(crowd(1), before, kernel.facts(["eth0", "eth1"])).lanes.field
+    transact(kernel, desired=note.snapshot, observed=kernel.read(), field=field, ledger=Reversion(note))
+
+    assert kernel.read() == before
+    assert pending.read(store.pending()) is None
+    present = generations.in_force(store.history())
+    assert present is not None
+    assert present.number == 1
+    assert [each.reverted for each in generations.every(store.history())] == [False, True]
+
+
+def test_a_note_of_another_boot_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    waiting(FakeKernel(), crowd(1))
+    monkeypatch.setattr(pending, "boot", lambda: "another")
+
+    note = pending.read(store.pending())
+
+    assert note is not None
+    assert (note.left, note.same_boot) == (0, False)
+
+
+def test_a_snapshot_is_the_state_again() -> None:
+    kernel = FakeKernel()
+    kept(kernel, crowd(2))
+
+    assert snapshot.load(snapshot.dump(kernel.read())) == kernel.read()
+
+
+@pytest.mark.parametrize("data", [b"", b"nonsense", pickle.dumps({"links": os.system}), pickle.dumps([1])])
+def test_a_snapshot_of_anything_else_is_refused(data: bytes) -> None:
+    with pytest.raises(HostRefused, match="the snapshot of the host cannot be read"):
+        snapshot.load(data)
+
+
+def test_a_whole_destroy_is_a_generation_without_a_policy() -> None:
+    kernel = FakeKernel()
+    kept(kernel, crowd(1))
+    record = Record(world(), destroyed=True)
+
+    apply(kernel, world(), record)
+
+    assert (record.generation, store.applied()) == (2, None)
+    assert kernel.read() == HostState()
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("60s", 60), ("5m", 300), ("1h", 3600), ("90", 90), ("1.5s", 1.5)])
+def test_spans_of_time(text: str, seconds: float) -> None:
+    assert seconds_of(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "0s", "-5s", "soon", "5 d", "1e3"])
+def test_what_is_no_span_of_time(text: str) -> None:
+    with pytest.raises(UsageError, match="is no span of time"):
+        seconds_of(text)
+
+
+def test_who_finds_the_lock_held_reads_by_whom(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    told: list[str] = []
+
+    with locked(path), pytest.raises(Conflict, match=rf"process {os.getpid()} of \S+ \(laneway"):  # noqa: SIM117
+        with locked(path, wait=0.2, say=told.append):
+            pass
+
+    assert len(told) == 1
+    assert told[0].startswith("waiting: another laneway is at work: process ")

@@ -1,0 +1,191 @@
+"""All of a plan or none of it, on a host in memory that refuses what the kernel would."""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import TYPE_CHECKING
+
+import pytest
+
+from laneway.apply.target import target
+from laneway.apply.transaction import Outcome, RollbackIncomplete, transact
+from laneway.errors import HostRefused, StepFailed
+from laneway.plan.steps import Op
+from laneway.policy.model import PolicySet
+from laneway.state.host import HostState
+from tests.fakes.kernel import FakeKernel
+from tests.worlds import crowd, tenant, world
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from laneway.plan.steps import Step
+
+
+def apply(kernel: FakeKernel, policy: PolicySet) -> Outcome:
+    observed = kernel.read()
+    aim = target(policy, observed, kernel.facts(["eth0", "eth1"]))
+    return transact(kernel, desired=aim.desired, observed=observed, field=aim.lanes.field)
+
+
+def steps_of(policy: PolicySet) -> int:
+    return len(apply(FakeKernel(), policy).steps)
+
+
+def test_a_second_apply_has_nothing_to_do() -> None:
+    kernel = FakeKernel()
+    apply(kernel, crowd(3))
+
+    assert not apply(kernel, crowd(3)).changed
+
+
+def test_taking_the_last_tenant_away_leaves_nothing() -> None:
+    kernel = FakeKernel()
+    apply(kernel, crowd(3))
+
+    apply(kernel, world())
+
+    assert kernel.read() == HostState()
+    assert kernel.sysctls == FakeKernel().sysctls
+
+
+def test_a_tenant_that_came_and_went_leaves_no_trace_but_its_lease() -> None:
+    kernel = FakeKernel()
+    apply(kernel, crowd(3))
+    before = kernel.read()
+    apply(kernel, crowd(4))
+
+    apply(kernel, crowd(3))
+
+    after = kernel.read()
+    before.files = after.files = {}
+    assert after == before
+
+
+@pytest.mark.parametrize("fail_at", range(steps_of(crowd(2))))
+def test_a_failure_at_any_step_leaves_the_host_as_it_was(fail_at: int) -> None:
+    kernel = FakeKernel(fail_at=fail_at)
+
+    with pytest.raises(HostRefused, match=r"injected\nThe host is as it was before\."):
+        apply(kernel, crowd(2))
+
+    assert kernel.read() == HostState()
+    assert kernel.sysctls == FakeKernel().sysctls
+
+
+def changes() -> int:
+    kernel = FakeKernel()
+    apply(kernel, world(tenant("acme", 1), tenant("globex", 2)))
+    return len(apply(kernel, world(tenant("acme", 3), tenant("initech", 2))).steps)
+
+
+@pytest.mark.parametrize("fail_at", range(changes()))
+def test_a_failure_in_a_change_goes_back_to_the_old_policy(fail_at: int) -> None:
+    kernel = FakeKernel()
+    apply(kernel, world(tenant("acme", 1), tenant("globex", 2)))
+    before = kernel.read()
+    kernel.fail_at = kernel.done + fail_at
+
+    with pytest.raises(HostRefused):
+        apply(kernel, world(tenant("acme", 3), tenant("initech", 2)))
+
+    assert kernel.read() == before
+
+
+def destruction() -> int:
+    kernel = FakeKernel()
+    apply(kernel, crowd(2))
+    return len(apply(kernel, world()).steps)
+
+
+@pytest.mark.parametrize("fail_at", range(destruction()))
+def test_a_failure_in_a_destroy_leaves_everything_there(fail_at: int) -> None:
+    kernel = FakeKernel()
+    apply(kernel, crowd(2))
+    before, sysctls = kernel.read(), dict(kernel.sysctls)
+    kernel.fail_at = kernel.done + fail_at
+
+    with pytest.raises(HostRefused, match=r"The host is as it was before\."):
+        apply(kernel, world())
+
+    assert (kernel.read(), kernel.sysctls) == (before, sysctls)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_is_heeded_between_two_lots_and_then_goes_back(number: int) -> None:
+    kernel = FakeKernel()
+    honest = kernel.run
+
+    def interrupted(steps: Sequence[Step]) -> None:
+        os.kill(os.getpid(), number)
+        honest(steps)
+
+    kernel.run = interrupted  # type: ignore[method-assign]
+
+    name = signal.Signals(number).name
+    with pytest.raises(HostRefused, match=rf"interrupted by {name} before step \d+ of \d+: ip .*\nThe host is as"):
+        apply(kernel, crowd(1))
+
+    assert kernel.read() == HostState()
+
+
+def test_a_bug_goes_back_too_and_stays_a_bug() -> None:
+    kernel = FakeKernel()
+    honest = kernel.run
+    times = iter(range(100))
+
+    def broken(steps: Sequence[Step]) -> None:
+        if next(times) == 5:
+            raise ZeroDivisionError
+        honest(steps)
+
+    kernel.run = broken  # type: ignore[method-assign]
+
+    with pytest.raises(ZeroDivisionError):
+        apply(kernel, crowd(1))
+
+    assert kernel.read() == HostState()
+
+
+def test_a_host_that_does_not_keep_what_it_is_given_is_refused() -> None:
+    kernel = FakeKernel()
+    honest = kernel.run
+
+    def lying(steps: object) -> None:
+        honest([step for step in steps if step.kind != "jumps" or step.op != Op.CREATE])  # type: ignore[attr-defined]
+
+    kernel.run = lying  # type: ignore[method-assign]
+
+    with pytest.raises(HostRefused, match=r"18 objects read back are not as they were written"):
+        apply(kernel, crowd(1))
+
+    assert kernel.read() == HostState()
+
+
+def test_when_going_back_fails_too_what_remains_is_named() -> None:
+    kernel = FakeKernel(fail_at=30)
+    honest = kernel.run
+
+    def broken_after_failure(steps: object) -> None:
+        if kernel.fail_at is None:
+            raise StepFailed(steps[0], "still broken")  # type: ignore[index]
+        honest(steps)  # type: ignore[arg-type]
+
+    kernel.run = broken_after_failure  # type: ignore[method-assign]
+
+    with pytest.raises(RollbackIncomplete) as failure:
+        apply(kernel, crowd(2))
+
+    assert failure.value.exit_code == 6
+    assert len(failure.value.remaining) > 10
+
+
+def test_what_a_second_reader_sees_otherwise_is_refused() -> None:
+    kernel = FakeKernel()
+    kernel.contradictions = ("chain LANEWAY-MARK of iptables-legacy mangle is not there",)
+
+    with pytest.raises(HostRefused, match="python-iptables sees other rules than were written: chain LANEWAY-MARK"):
+        apply(kernel, crowd(1))
+
+    assert kernel.read() == HostState()

@@ -1,0 +1,313 @@
+"""Packets through a small policy, every step of them written out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from laneway.explain.explanation import explain
+from laneway.explain.hop import Verdict
+from laneway.explain.terrain import Terrain
+from laneway.explain.walk import walk
+from laneway.state.chains import ChainKey, ChainRule, XtTable
+from laneway.state.prefix import prefix
+from laneway.state.underlay import HostAddress
+from tests.explain.samples import APP, DB, HOST, NORTH, SOUTH, WEB, every_step, ground, packet, steps, told
+
+
+def test_a_class_takes_a_packet_to_its_lane_and_the_answer_comes_back_by_it() -> None:
+    found = told(WEB, "203.0.113.9", "tcp/443")
+
+    assert (found.verdict, found.uplink, str(found.lane), found.by) == ("delivered", "south", "acme.south", "internet")
+    assert steps(found.walk.forward) == [
+        "workload: acme-web sends it as 10.20.0.10",
+        "raw PREROUTING: passes [lw:-:anti-spoof]",
+        "mangle PREROUTING: marks it [lw:-:tenant]",
+        "mangle PREROUTING: marks it [lw:acme:class-bulk]",
+        "ip rule: looks into table 20018 [10589]",
+        "route: leads to eth1 by 198.51.100.1",
+        "filter FORWARD: passes [lw:south:pin]",
+        "filter FORWARD: passes [lw:south:out]",
+        "nat POSTROUTING: leaves as 198.51.100.2 [lw:south:snat]",
+        "out: leaves by eth1 as 198.51.100.2",
+    ]
+    assert found.walk.reply is not None
+    assert steps(found.walk.reply) == [
+        "arrives: from outside by eth1",
+        "mangle PREROUTING: takes the flow's mark [lw:-:known-flow]",
+        "conntrack: is for 10.20.0.10, whose flow it answers",
+        "ip rule: looks into table 20018 [10589]",
+        "route: leads to lwb-acme",
+        "filter FORWARD: passes [lw:-:known-flow]",
+        "workload: acme-web gets it",
+    ]
+
+
+def test_every_step_is_there_the_gotos_too() -> None:
+    found = told(WEB, "203.0.113.9", "udp/123")
+
+    rules = [each for each in every_step(found.walk.forward) if each.startswith("ip rule")]
+    assert rules == [
+        "ip rule: goes to 10005 [10002]",
+        "ip rule: goes to 10013 [10005]",
+        "ip rule: goes to 10077 [10013]",
+        "ip rule: goes to 10589 [10077]",
+        "ip rule: looks into table 20017 [10589]",
+    ]
+
+
+def test_a_published_port_is_answered_by_the_uplink_it_was_asked_by() -> None:
+    found = told(SOUTH, "198.51.100.2", "tcp/8080", source="203.0.113.5")
+
+    assert (found.verdict, found.by, found.uplink, found.reply_uplink) == ("delivered", "acme/web", "south", "south")
+    assert steps(found.walk.forward) == [
+        "arrives: from outside by eth1",
+        "mangle PREROUTING: marks it [lw:south:publish]",
+        "nat PREROUTING: is for 10.20.0.10 port 80 from here on [lw:acme:publish-web]",
+        "ip rule: looks into table 20018 [10589]",
+        "route: leads to lwb-acme",
+        "filter FORWARD: passes [lw:-:published]",
+        "workload: acme-web gets it",
+    ]
+    assert found.walk.reply is not None
+    assert steps(found.walk.reply)[-2:] == [
+        "conntrack: leaves as 198.51.100.2, which was asked",
+        "out: leaves by eth1 as 198.51.100.2",
+    ]
+
+
+def test_a_workload_reaches_its_own_published_port() -> None:
+    found = told(WEB, "192.0.2.2", "tcp/8080")
+
+    assert str(found.lane) == "crossing"
+    assert steps(found.walk.forward)[3:] == [
+        "mangle PREROUTING: marks it [lw:-:publish]",
+        "nat PREROUTING: is for 10.20.0.10 port 80 from here on [lw:acme:publish-web]",
+        "ip rule: looks into table 20008 [19997]",
+        "route: leads to lwb-acme",
+        "filter FORWARD: passes [lw:-:published]",
+        "nat POSTROUTING: leaves as 10.20.0.1 [lw:-:hairpin]",
+        "workload: acme-web gets it",
+    ]
+    assert found.walk.answered
+
+
+def test_a_hole_in_the_wall_lets_one_port_through() -> None:
+    found = told(WEB, "10.30.0.10", "tcp/5432")
+
+    assert (found.verdict, found.by, found.walk.answered) == ("delivered", "globex/app", True)
+    assert steps(found.walk.forward)[2:] == [
+        "mangle PREROUTING: marks it [lw:-:tenant]",
+        "mangle PREROUTING: marks it [lw:-:allow]",
+        "ip rule: looks into table 20008 [19997]",
+        "route: leads to lwb-globex",
+        "filter FORWARD: passes [lw:-:allow]",
+        "workload: globex-app gets it",
+    ]
+
+
+REFUSALS = [
+    pytest.param(WEB, "203.0.113.9", "tcp/25", "refused", "ip rule: refuses it [10589]", id="class that rejects"),
+    pytest.param(
+        WEB, "203.0.113.9", "tcp/445", "dropped", "mangle PREROUTING: drops it [lw:acme:class-no-smb]", id="drops"
+    ),
+    pytest.param(WEB, "172.16.0.9", "udp/53", "refused", "route: refuses it", id="route"),
+    pytest.param(WEB, "2001:db8:ffff::9", "tcp/443", "refused", "route: refuses it", id="uplink without the family"),
+    pytest.param(
+        *(WEB, "10.30.0.10", "tcp/80", "refused"),
+        "filter FORWARD: refuses it with icmp-admin-prohibited [lw:-:not-here]",
+        id="wall",
+    ),
+    pytest.param(
+        *(WEB, "10.20.0.1", "tcp/22", "refused"),
+        "filter INPUT: refuses it with icmp-admin-prohibited [lw:-:host]",
+        id="host",
+    ),
+    pytest.param(
+        *(WEB, "10.30.0.1", "icmp", "refused"),
+        "filter INPUT: refuses it with icmp-admin-prohibited [lw:-:others-gateway]",
+        id="another tenant's gateway",
+    ),
+    pytest.param(APP, "10.20.0.10", "tcp/5432", "refused", "lw:-:not-here]", id="a hole is one way"),
+    pytest.param(NORTH, "10.20.0.10", "tcp/80", "refused", "lw:-:between-tenants]", id="unpublished, from outside"),
+    pytest.param(NORTH, "8.8.8.8", "udp/53", "dropped", "lw:north:not-a-router]", id="no router"),
+    pytest.param(DB, "fd20::10", "icmp", "refused", "workload: acme-db has no route to fd20::10", id="no address"),
+    pytest.param(WEB, "10.20.0.99", "tcp/80", "dropped", "nobody on lwb-acme has 10.20.0.99", id="nobody"),
+]
+
+
+@pytest.mark.parametrize(("sender", "to", "what", "verdict", "last"), REFUSALS)
+def test_a_refusal_ends_at_the_rule_that_refused(sender: object, to: str, what: str, verdict: str, last: str) -> None:
+    source = "203.0.113.5" if sender == NORTH else ""
+    found = told(sender, to, what, source=source)  # type: ignore[arg-type]
+
+    assert (found.verdict, found.walk.reply, found.source_seen) == (verdict, None, None)
+    assert last in steps(found.walk.forward)[-1]
+
+
+def test_a_forged_source_goes_no_further_than_raw() -> None:
+    found = told(WEB, "203.0.113.9", "udp/53", source="10.30.0.10")
+
+    assert steps(found.walk.forward)[-1] == "raw PREROUTING: drops it [lw:-:anti-spoof]"
+    assert found.verdict is Verdict.DROPPED
+
+
+def test_what_stays_on_a_bridge_is_no_class_s_business() -> None:
+    found = told(WEB, "10.20.0.11", "tcp/445")
+
+    assert (found.verdict, found.by) == ("delivered", "acme/db")
+    assert steps(found.walk.forward)[1] == "bridge: leads to acme-db without the host's routing"
+    assert steps(found.walk.forward)[-2] == "filter FORWARD: passes [lw:-:bridged]"
+
+
+def test_where_iptables_does_not_see_frames_no_chain_is_walked() -> None:
+    here = ground()
+    blind = Terrain(here.terrain.state, replace(here.terrain.underlay, filters_bridged=frozenset()))
+
+    found = walk(blind, packet(WEB, "10.20.0.11", "tcp/445"))
+
+    assert steps(found.forward) == [
+        "workload: acme-web sends it as 10.20.0.10",
+        "bridge: leads to acme-db without the host's routing",
+        "workload: acme-db gets it",
+    ]
+
+
+def test_the_host_s_own_packets_go_by_main() -> None:
+    found = told(HOST, "203.0.113.9", "tcp/443")
+
+    assert (found.uplink, found.lane) == ("north", None)
+    assert steps(found.walk.forward) == ["route: leads to eth0 by 192.0.2.1", "out: leaves by eth0 as 192.0.2.2"]
+
+
+def test_the_host_s_own_service_answers_by_the_uplink_it_was_asked_by() -> None:
+    found = told(SOUTH, "198.51.100.2", "tcp/22", source="203.0.113.5")
+
+    assert (found.by, found.reply_uplink, str(found.lane)) == ("host", "south", "host.south")
+    assert found.walk.reply is not None
+    assert steps(found.walk.reply) == [
+        "route: leads to eth0 by 192.0.2.1",
+        "mangle OUTPUT: takes the flow's mark [lw:-:answer]",
+        "ip rule: looks into table 20010 [19997]",
+        "route: leads to eth1 by 198.51.100.1",
+        "out: leaves by eth1 as 198.51.100.2",
+    ]
+
+
+def test_the_host_reaches_workloads_and_what_they_publish() -> None:
+    assert told(HOST, "10.20.0.10", "tcp/80").walk.answered
+    found = told(HOST, "192.0.2.2", "tcp/8080")
+    assert (found.by, found.walk.answered) == ("acme/web", True)
+
+
+def test_a_strict_reverse_path_filter_drops_what_main_would_answer_by_another_link() -> None:
+    here = ground()
+    strict = Terrain(here.terrain.state, replace(here.terrain.underlay, reverse_filter={"eth1": 1}))
+
+    found = walk(strict, packet(SOUTH, "198.51.100.2", "tcp/22", source="203.0.113.5"))
+
+    assert steps(found.forward)[-1] == "rp_filter: drops it: main's way back is eth0, and rp_filter is strict"
+
+
+def test_the_host_s_address_as_a_source_from_outside_is_a_martian() -> None:
+    found = told(SOUTH, "198.51.100.2", "tcp/22", source="192.0.2.2")
+
+    assert steps(found.walk.forward)[-1] == "rp_filter: drops it: 192.0.2.2 is the host's own address"
+
+
+def test_a_host_that_does_not_forward_keeps_what_is_not_for_it() -> None:
+    here = ground()
+    still = Terrain(here.terrain.state, replace(here.terrain.underlay, forwards=frozenset()))
+
+    found = walk(still, packet(WEB, "203.0.113.9", "udp/53"))
+
+    assert (found.forward.verdict, found.forward.hops[-1].effect) == (
+        "dropped",
+        "drops it: the host does not forward IPv4",
+    )
+
+
+def test_flushed_fib_rules_end_at_the_pin() -> None:
+    here = ground()
+    state = replace(here.terrain.state, fib_rules={})
+
+    found = walk(Terrain(state, here.terrain.underlay), packet(WEB, "203.0.113.9", "tcp/443"))
+
+    assert steps(found.forward)[-2:] == [
+        "route: leads to eth0 by 192.0.2.1",
+        "filter FORWARD: refuses it with icmp-admin-prohibited [lw:north:pin]",
+    ]
+
+
+def test_flushed_marks_end_in_silence() -> None:
+    here = ground()
+    chains = {**here.terrain.state.chains, ChainKey(4, XtTable.MANGLE, "LANEWAY-MARK"): ()}
+    state = replace(here.terrain.state, chains=chains)
+
+    found = walk(Terrain(state, here.terrain.underlay), packet(WEB, "203.0.113.9", "tcp/443"))
+
+    assert steps(found.forward)[-1] == "filter FORWARD: drops it [lw:-:unmarked]"
+
+
+def test_a_lost_default_ends_at_the_terminator() -> None:
+    here = ground()
+    routes = {key: route for key, route in here.terrain.state.routes.items() if route.dev != "eth1"}
+    state = replace(here.terrain.state, routes=routes)
+
+    found = explain(replace(here, terrain=Terrain(state, here.terrain.underlay)), packet(WEB, "203.0.113.9", "tcp/443"))
+
+    assert (found.verdict, steps(found.walk.forward)[-1]) == ("refused", "route: refuses it")
+
+
+def test_a_mark_set_by_the_answer_counts_for_what_follows() -> None:
+    here = ground()
+    # Without the rule that keeps classes from answers to the host, the answer is given the mark of what is refused.
+    key = ChainKey(4, XtTable.MANGLE, "LANEWAY-CLASS")
+    chain = tuple(rule for rule in here.terrain.state.chains[key] if not rule[-1].endswith(":answer"))
+    own = ChainKey(4, XtTable.MANGLE, "LANEWAY-CLASS-OF.2")
+    everything = tuple(
+        rule._replace(matches=())
+        for rule in here.terrain.state.chains[own]
+        if isinstance(rule, ChainRule) and rule.comment.endswith("class-no-mail")
+    )
+    chains = {
+        **here.terrain.state.chains,
+        key: chain,
+        own: everything,
+    }
+
+    found = walk(
+        Terrain(replace(here.terrain.state, chains=chains), here.terrain.underlay), packet(HOST, "10.20.0.10", "tcp/80")
+    )
+
+    assert found.reply is not None
+    assert found.later is not None
+    assert (found.forward.verdict, found.reply.verdict, found.later.verdict) == ("delivered", "delivered", "refused")
+    assert not found.answered
+
+
+def test_another_tenant_s_published_port_sees_who_asks() -> None:
+    found = told(APP, "198.51.100.2", "tcp/8080")
+
+    assert (found.by, found.source_seen, found.walk.answered) == ("acme/web", bytes([10, 30, 0, 10]), True)
+
+
+def test_what_follows_is_translated_as_the_first_packet_was() -> None:
+    found = told(WEB, "192.0.2.2", "tcp/8080")
+
+    assert found.walk.later is not None
+    assert [each for each in steps(found.walk.later) if each.startswith(("nat", "conntrack"))] == [
+        "conntrack: is for 10.20.0.10, as before",
+        "conntrack: leaves as 10.20.0.1, as before",
+    ]
+
+
+def test_the_host_does_not_answer_on_a_bridge_for_its_other_addresses() -> None:
+    here = ground()
+    elsewhere = HostAddress("eth0", prefix("10.20.0.99"))
+    underlay = replace(here.terrain.underlay, addresses=(*here.terrain.underlay.addresses, elsewhere))
+
+    found = walk(Terrain(here.terrain.state, underlay), packet(WEB, "10.20.0.99", "icmp"))
+
+    assert steps(found.forward)[-1] == "bridge: nobody on lwb-acme has 10.20.0.99"

@@ -1,0 +1,1 @@
+"""Stand-ins that keep the kernel's rules without a kernel."""

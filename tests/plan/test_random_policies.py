@@ -1,0 +1,60 @@
+"""Whatever the policy: applying it leaves nothing to do, and taking it away leaves nothing."""
+
+from __future__ import annotations
+
+from hypothesis import HealthCheck, given, settings
+
+from laneway.apply.target import target
+from laneway.apply.transaction import Outcome, transact
+from laneway.policy.model import PolicySet
+from laneway.state.chain_text import canonical, parse_rule, rule_text
+from laneway.state.chains import ChainRule
+from laneway.state.host import HostState
+from tests.fakes.kernel import FakeKernel
+from tests.strategies import policies
+
+SLOW = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+
+
+def host(*several: PolicySet) -> FakeKernel:
+    return FakeKernel(uplink.interface for policy in several for uplink in policy.uplinks)
+
+
+def apply(kernel: FakeKernel, policy: PolicySet) -> Outcome:
+    observed = kernel.read()
+    aim = target(policy, observed, kernel.facts([uplink.interface for uplink in policy.uplinks]))
+    return transact(kernel, desired=aim.desired, observed=observed, field=aim.lanes.field)
+
+
+@SLOW
+@given(policies())
+def test_after_apply_there_is_nothing_to_do(policy: PolicySet) -> None:
+    kernel = host(policy)
+    apply(kernel, policy)
+
+    assert not apply(kernel, policy).changed
+
+
+@SLOW
+@given(policies(), policies())
+def test_one_policy_after_another_is_as_if_it_had_been_alone(first: PolicySet, second: PolicySet) -> None:
+    kernel = host(first, second)
+    apply(kernel, first)
+    apply(kernel, second)
+
+    assert not apply(kernel, second).changed
+    if not second.tenants:
+        assert kernel.read() == HostState()
+
+
+@SLOW
+@given(policies())
+def test_every_rule_survives_the_way_through_text(policy: PolicySet) -> None:
+    kernel = host(policy)
+    state = target(policy, HostState(), kernel.facts([uplink.interface for uplink in policy.uplinks])).desired
+
+    for key, chain in state.chains.items():
+        for rule in chain:
+            assert isinstance(rule, ChainRule)
+            assert canonical(rule) == rule
+            assert parse_rule(rule_text(rule, family=key.family), family=key.family) == rule

@@ -1,0 +1,87 @@
+"""The policy's own tests on an observed host, by the walk and by packets."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import pytest
+
+from laneway.errors import Exit, UsageError
+from laneway.verify.asking import Ask
+from laneway.verify.packets import try_out
+from tests.verify.recorded import judged, policy, seen
+
+MARK = "-A LANEWAY-MARK"
+
+
+def test_a_host_that_holds_the_policy() -> None:
+    judgement = judged(seen())
+
+    assert (judgement.drift, judgement.failures, judgement.exit_code) == ((), (), Exit.DONE)
+
+
+def test_drift_that_no_expectation_sees() -> None:
+    judgement = judged(seen(("add lw-host4 10.20.0.0/24", "add x 1")))
+
+    assert judgement.exit_code == Exit.PENDING
+
+
+def test_a_failed_expectation_weighs_more_than_drift() -> None:
+    judgement = judged(seen((MARK, "# ")))
+
+    assert judgement.exit_code == Exit.EXPECTATION
+    assert {each.reason for each in judgement.failures} == {"should be delivered, but is dropped"}
+
+
+class Sent(NamedTuple):
+    answered: bool = False
+    refusal: str = ""
+    mark: int | None = None
+
+
+@pytest.mark.parametrize(
+    ("sent", "outcome", "holds"),
+    [
+        pytest.param(Sent(answered=True, mark=0x110000), "answered by north", [True, False, False], id="north"),
+        pytest.param(Sent(mark=0x120000), "left by south, no answer", [False, True, True], id="south, silence"),
+        pytest.param(Sent(refusal="No route to host"), "refused: No route to host", [False] * 3, id="refused"),
+        pytest.param(Sent(), "dropped", [False] * 3, id="dropped"),
+    ],
+)
+def test_packets(sent: Sent, outcome: str, holds: list[bool]) -> None:
+    judgement = judged(seen())
+
+    trials = try_out(policy(), judgement.aim.lanes, lambda *_: sent)
+
+    assert [each.holds for each in trials] == holds
+    assert {each.outcome for each in trials} == {outcome}
+
+
+def test_a_host_is_asked_in_a_tests_words() -> None:
+    laneway = Ask(judged(seen()))
+
+    told = laneway.tenant("acme").egress("198.51.100.9", tcp=443)
+
+    assert (told.uplink, told.lane, told.delivered) == ("south", "acme.south", True)
+    assert told.source_seen == "198.51.100.2"
+    assert laneway.tenant("globex").workload("app").egress("10.20.0.10", tcp=22).verdict == "refused"
+    arrived = laneway.ingress("192.0.2.2", uplink="north", tcp=8080)
+    assert (arrived.by, arrived.reply_uplink) == ("acme/web", "north")
+    assert laneway.drift == []
+
+
+def test_what_a_failed_assert_shows_is_the_packets_way() -> None:
+    laneway = Ask(judged(seen((MARK, "# "))))
+
+    shown = repr(laneway.tenant("acme").egress("203.0.113.10", tcp=80))
+
+    assert shown.startswith("acme/web → 203.0.113.10 tcp/80: dropped")
+    assert "LANEWAY-FORWARD" in shown
+    assert any("LANEWAY-MARK" in each for each in laneway.drift)
+
+
+def test_who_is_not_there_is_not_asked() -> None:
+    with pytest.raises(UsageError, match="there is no tenant acne") as raised:
+        Ask(judged(seen())).tenant("acne")
+
+    assert raised.value.hint == "tenants: acme, globex"
