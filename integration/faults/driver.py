@@ -197,6 +197,9 @@ def _become(
     code = 99
     try:
         os.setpgid(0, 0)
+        # As a terminal leaves them: under nohup(1), or after a shell's &, they are ignored.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
         host.enter()
         for number, descriptor in zip((1, 2), streams, strict=True):
             os.dup2(descriptor, number)

@@ -10,7 +10,7 @@ import sys
 import time
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -93,6 +93,28 @@ def test_a_process_that_is_ended_changes_nothing_for_good(nft: Throwaway, number
         time.sleep(seconds)
         running.kill(number)
         running.wait()
+
+    taken_back(nft)
+
+    assert snapshot(nft) == before
+
+
+def test_a_kill_between_the_note_and_the_timer_changes_nothing_for_good(nft: Throwaway) -> None:
+    before = snapshot(nft)
+
+    def prepare() -> None:
+        from laneway.apply import pending
+
+        begin = pending.begin
+
+        def begin_and_die(*arguments: Any, **options: Any) -> None:
+            begin(*arguments, **options)
+            os.kill(os.getpid(), signal.SIGKILL)
+
+        pytest.MonkeyPatch().setattr(pending, "begin", begin_and_die)
+
+    assert laneway(nft, *CHANGE, prepare=prepare).code == -signal.SIGKILL
+    assert nft.sh("ls -A /var/lib/laneway/pending").split() == ["about.toml", "snapshot"]
 
     taken_back(nft)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from laneway.apply.signals import ENDING
 from laneway.apply.target import target
 from laneway.apply.transaction import Outcome, RollbackIncomplete, transact
 from laneway.errors import HostRefused, StepFailed
@@ -18,7 +19,7 @@ from tests.fakes.kernel import FakeKernel
 from tests.worlds import crowd, tenant, world
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from laneway.plan.steps import Step
 
@@ -112,7 +113,17 @@ def test_a_failure_in_a_destroy_leaves_everything_there(fail_at: int) -> None:
     assert (kernel.read(), kernel.sysctls) == (before, sysctls)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.fixture
+def heeded() -> Iterator[None]:
+    """Signals as a terminal leaves them: under nohup(1), or after a shell's &, some are ignored."""
+    handlers = {number: signal.signal(number, signal.default_int_handler) for number in ENDING}
+    yield
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("heeded")
+@pytest.mark.parametrize("number", ENDING)
 def test_a_signal_is_heeded_between_two_lots_and_then_goes_back(number: int) -> None:
     kernel = FakeKernel()
     honest = kernel.run

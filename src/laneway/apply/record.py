@@ -65,6 +65,9 @@ class Record:
             if self._confirmation is not None:
                 asked = self._confirmation
                 present = generations.in_force(store.history())
+                # First: a note without a timer, which a kill in between would leave, would wait for ever. A timer
+                # without a note finds nothing to do, once this process lets go of the lock.
+                asked.start_timer(asked.seconds)
                 self._pending = pending.begin(
                     store.pending(),
                     before,
@@ -72,7 +75,6 @@ class Record:
                     generation=present.number if present else 0,
                     variant=asked.variant,
                 )
-                asked.start_timer(asked.seconds)
         except BaseException:
             self.drop()
             raise
