@@ -9,6 +9,7 @@ import pytest
 
 from laneway.apply.target import target
 from laneway.cli.wire import linux_host
+from laneway.compile.filter import KNOWN
 from laneway.lab.run import Lab
 from laneway.plan.plan import plan
 from laneway.policy.load import load_text
@@ -198,7 +199,7 @@ MUTANTS: dict[str, Change] = {
     "mark: the host's answers by main": without("LANEWAY-IN", ":host"),
     "mark: no answer restored": drop_jump("OUTPUT"),
     "mark: nothing crosses": rules(
-        "LANEWAY-MARK",
+        "LANEWAY-FROM",
         lambda rule: None if isinstance(rule.target, MapMark) and "crossing" in rule.target.set else rule,
     ),
     "mark: no allowed crossing": no_entries("lw-allow"),
@@ -216,7 +217,7 @@ MUTANTS: dict[str, Change] = {
     "filter: host_access shut": no_entries("lw-host"),
     "filter: published ports shut": without("LANEWAY-FORWARD", ":published"),
     "filter: allowed crossing shut": without("LANEWAY-FORWARD", ":allow"),
-    "filter: known flows shut": without("LANEWAY-FORWARD", ":known-flow"),
+    "filter: known flows shut": rules("LANEWAY-FORWARD", lambda rule: None if rule.matches == (KNOWN,) else rule),
     "filter: nothing leaves": without("LANEWAY-FORWARD", ":out"),
     "nat: no published ports": rules("LANEWAY-DNAT", lambda _: None),
     "nat: uplinks' addresses unused": rules(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import subprocess
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from integration.bench.crowd import NORTH, SOUTH, Member, crowd
@@ -11,7 +13,6 @@ from integration.throwaway import Throwaway
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from laneway.state.facts import Variant
     from laneway.state.host import HostState
@@ -20,6 +21,7 @@ NOBODY = "02:00:00:00:00:99"
 """A link address that no link has: who receives a frame for it drops it at once."""
 
 UPLINKS = ("eth0", "eth1")
+_ANSWERS = Path(__file__).with_name("answers.py")
 _MANY = 1 << 20
 
 WORLD = f"""
@@ -174,6 +176,26 @@ class PacketHost:
             raise RuntimeError(message)
         return Sample(sent, arrived, wall / 1e9, own / 1e9)
 
+    def establish(self, burst: Burst, *, flows: int) -> None:
+        """Have each of a burst's flows answered once, so that to conntrack it is established."""
+        far = [
+            "nsenter",
+            f"--net=/run/netns/far-{burst.leaves}",
+            "--",
+            sys.executable,
+            "-m",
+            "integration.bench.answers",
+        ]
+        with subprocess.Popen([*self._host.prefix, *far, "far", str(flows)], stdout=subprocess.PIPE, text=True) as peer:
+            assert peer.stdout is not None
+            peer.stdout.readline()
+            self.send(burst, flows=flows, count=flows)
+        entries = self._host.sh("cat /proc/net/nf_conntrack").splitlines()
+        answered = sum(f"dport={burst.port} " in line and "UNREPLIED" not in line for line in entries)
+        if answered < flows:
+            message = f"{burst}: of {flows} flows only {answered} are established"
+            raise RuntimeError(message)
+
     def send_nowhere(self, link: str, *, count: int) -> Sample:
         """Send packets by a link of the host itself to nobody."""
         argv = [str(self._program), link, NOBODY, "10.0.0.1", "198.18.0.0", "9", "64", "0", str(count)]
@@ -190,10 +212,8 @@ class PacketHost:
 
 def compiled(directory: Path) -> Path:
     """Return the packet source, compiled into `directory`."""
-    from pathlib import Path as Here
-
     program = directory / "source"
-    source = Here(__file__).with_name("source.c")
+    source = Path(__file__).with_name("source.c")
     subprocess.run(["cc", "-O2", "-o", str(program), str(source)], check=True, timeout=60)
     return program
 

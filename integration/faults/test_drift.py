@@ -83,7 +83,7 @@ DAMAGE = {
     ),
     "leftovers in the other variant": Damage(
         "iptables-{o} -N LANEWAY-FORWARD; iptables-{o} -A LANEWAY-FORWARD -m comment --comment lw:-:unmarked -j DROP;"
-        "iptables-{o} -I FORWARD -j LANEWAY-FORWARD -m comment --comment lw:-:jump",
+        "iptables-{o} -I FORWARD -j LANEWAY-FORWARD",
         (("leftovers", "FORWARD"), ("leftovers", "LANEWAY-FORWARD")),
     ),
 }

@@ -35,11 +35,11 @@ def test_a_class_takes_a_packet_to_its_lane_and_the_answer_comes_back_by_it() ->
     assert found.walk.reply is not None
     assert steps(found.walk.reply) == [
         "arrives: from outside by eth1",
-        "mangle PREROUTING: takes the flow's mark [lw:-:known-flow]",
+        "mangle PREROUTING: takes the flow's mark []",
         "conntrack: is for 10.20.0.10, whose flow it answers",
         "ip rule: looks into table 20018 [10589]",
         "route: leads to lwb-acme",
-        "filter FORWARD: passes [lw:-:known-flow]",
+        "filter FORWARD: passes []",
         "workload: acme-web gets it",
     ]
 

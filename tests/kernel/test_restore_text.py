@@ -43,7 +43,7 @@ COMMIT
 :DOCKER - [0:0]
 :LANEWAY-FORWARD - [0:0]
 :LANEWAY-USER - [0:0]
--A FORWARD -m comment --comment "lw:-:jump" -j LANEWAY-FORWARD
+-A FORWARD -j LANEWAY-FORWARD
 -A FORWARD -j DOCKER
 -A DOCKER -j LANEWAY-FORWARD
 -A LANEWAY-FORWARD -m comment --comment "lw:-:user" -j LANEWAY-USER
@@ -125,7 +125,7 @@ def test_chains_are_declared_before_rules_and_jumps_come_after() -> None:
         ":LANEWAY-FORWARD - [0:0]",
         '-A LANEWAY-FORWARD -m comment --comment "lw:-:user" -j LANEWAY-USER',
         '-A LANEWAY-FORWARD -m comment --comment "lw:-:rest" -j DROP',
-        '-I FORWARD 1 -m comment --comment "lw:-:jump" -j LANEWAY-FORWARD',
+        "-I FORWARD 1 -j LANEWAY-FORWARD",
         "COMMIT",
     ]
 
@@ -146,7 +146,7 @@ def test_every_copy_of_a_jump_goes_before_the_new_one_comes() -> None:
         "*filter",
         "-D FORWARD -j LANEWAY-FORWARD",
         "-D FORWARD -g LANEWAY-FORWARD",
-        '-I FORWARD 1 -m addrtype --dst-type LOCAL -m comment --comment "lw:-:jump" -j LANEWAY-FORWARD',
+        "-I FORWARD 1 -m addrtype --dst-type LOCAL -j LANEWAY-FORWARD",
         "COMMIT",
     ]
 
@@ -160,7 +160,7 @@ def test_chains_go_after_the_jumps_to_them_and_the_operators_is_not_emptied() ->
 
     assert _texts(restore_input(steps, saved_tables(SAVED))) == [
         "*filter",
-        '-D FORWARD -m comment --comment "lw:-:jump" -j LANEWAY-FORWARD',
+        "-D FORWARD -j LANEWAY-FORWARD",
         "-F LANEWAY-FORWARD",
         "-X LANEWAY-FORWARD",
         "-X LANEWAY-USER",

@@ -166,12 +166,12 @@ def test_what_laneway_does_not_write_stays_text(text: str) -> None:
     assert rule_text(rule, family=4) == text
 
 
-def test_a_jump_to_a_chain_of_ours_carries_its_conditions_and_a_comment() -> None:
+def test_a_jump_to_a_chain_of_ours_carries_its_conditions() -> None:
     key = JumpKey(4, XtTable.FILTER, "INPUT", "LANEWAY-INPUT")
 
     text = jump_text(key, BaseJump((FromGroup(27767),)), family=4)
 
-    assert text == '-m devgroup --src-group 0x6c77 -m comment --comment "lw:-:jump" -j LANEWAY-INPUT'
+    assert text == "-m devgroup --src-group 0x6c77 -j LANEWAY-INPUT"
 
 
 def test_the_order_that_iptables_does_not_keep_is_not_the_rules() -> None:

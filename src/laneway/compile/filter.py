@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from laneway.compile.marking import NEIGHBOUR_DISCOVERY
-from laneway.compile.names import FORWARD, INPUT, USER, allow_set, comment, host_set, net_set, src_set
+from laneway.compile.marking import NEIGHBOUR_DISCOVERY, TENANTS
+from laneway.compile.names import FORWARD, INPUT, UNMARKED, USER, allow_set, comment, host_set, net_set, src_set
 from laneway.compile.sets import ICMP
 from laneway.state.chains import (
     BaseJump,
@@ -13,7 +13,6 @@ from laneway.state.chains import (
     ChainKey,
     ChainRule,
     CtState,
-    FromGroup,
     IcmpType,
     InInterface,
     InSet,
@@ -40,52 +39,58 @@ if TYPE_CHECKING:
 REFUSED = {IPV4: Reject("icmp-admin-prohibited"), IPV6: Reject("icmp6-adm-prohibited")}
 """A refusal the sender understands at once (RFC 1812 5.2.7.1, RFC 4443 3.1)."""
 
-TENANTS, TO_TENANTS = FromGroup(GROUP), ToGroup(GROUP)
+TO_TENANTS = ToGroup(GROUP)
 KNOWN = CtState(("RELATED", "ESTABLISHED"))
+
+BRIDGED = ChainRule((TENANTS, Bridged()), Verdict.ACCEPT, comment("-", "bridged"))
+"""With bridge-nf-call-iptables, frames between two ports of one bridge are forwarded packets too."""
 
 
 def wall(scene: Scene, state: HostState) -> None:
     """Add the filter chains to `state`."""
     for family in FAMILIES:
         state.chains[ChainKey(family, XtTable.FILTER, USER)] = ()
-        forward, arrive = _forward(scene, family), _input(scene, family)
-        state.chains[ChainKey(family, XtTable.FILTER, FORWARD)] = tuple(forward)
-        state.chains[ChainKey(family, XtTable.FILTER, INPUT)] = tuple(arrive)
+        chains = {FORWARD: _forward(scene, family), UNMARKED: _unmarked(scene, family), INPUT: _input(scene, family)}
+        for name, rules in chains.items():
+            state.chains[ChainKey(family, XtTable.FILTER, name)] = tuple(rules)
         state.jumps[JumpKey(family, XtTable.FILTER, "FORWARD", FORWARD)] = BaseJump()
         state.jumps[JumpKey(family, XtTable.FILTER, "INPUT", INPUT)] = BaseJump((TENANTS,))
 
 
 def _forward(scene: Scene, family: int) -> Iterator[ChainRule]:
     field, refused = scene.lanes.field, REFUSED[family]
-    unmarked, marked = Mark(field.unmarked), Mark(field.unmarked, negated=True)
-    tenant_prefix = InSet(net_set(family), "dst")
-    yield ChainRule((), Jump(USER), comment("-", "user"))
+    yield ChainRule((), Jump(USER))
+    yield ChainRule((Mark(field.unmarked),), Jump(UNMARKED, goto=True), comment("-", "unmarked"))
     for way in scene.ways:
         # Somebody flushed our FIB rules: a lane leaves by its own uplink or not at all.
         other = Mark(field.by_uplink(way.number), negated=True)
         leaves = OutInterface(way.uplink.interface)
-        yield ChainRule((leaves, marked, other), refused, comment(way.uplink.name, "pin"))
+        yield ChainRule((leaves, other), refused, comment(way.uplink.name, "pin"))
     # As early as can be: most packets get no further.
-    yield ChainRule((marked, KNOWN), Verdict.ACCEPT, comment("-", "known-flow"))
-    # bridge-nf-call-iptables sends frames between two ports of one bridge through here.
-    yield ChainRule((TENANTS, Bridged()), Verdict.ACCEPT, comment("-", "bridged"))
-    # Somebody flushed mangle: closed, not open.
-    yield ChainRule((TENANTS, unmarked), Verdict.DROP, comment("-", "unmarked"))
+    yield ChainRule((KNOWN,), Verdict.ACCEPT)
+    yield BRIDGED
     # NAT leaves alone what conntrack cannot place: it would go out with its private source.
     yield ChainRule((TENANTS, CtState(("INVALID",))), Verdict.DROP, comment("-", "invalid"))
-    yield ChainRule((TO_TENANTS, marked, CtState(("DNAT",))), Verdict.ACCEPT, comment("-", "published"))
+    yield ChainRule((TO_TENANTS, CtState(("DNAT",))), Verdict.ACCEPT, comment("-", "published"))
     if any(each.tenant.allow for each in scene.residents):
         hole = InSet(allow_set(family), "dst,dst,src")
         crossing = Mark(field.crossing)
         yield ChainRule((TO_TENANTS, crossing, hole), Verdict.ACCEPT, comment("-", "allow"))
     # From one subnet of a tenant's to another: the source is at home on the bridge that the packet leaves by.
-    yield ChainRule((TO_TENANTS, marked, InSet(src_set(family), "src,dst")), Verdict.ACCEPT, comment("-", "home"))
+    yield ChainRule((TO_TENANTS, InSet(src_set(family), "src,dst")), Verdict.ACCEPT, comment("-", "home"))
     yield ChainRule((TO_TENANTS,), refused, comment("-", "between-tenants"))
-    yield ChainRule((marked, tenant_prefix), refused, comment("-", "not-here"))
+    yield ChainRule((InSet(net_set(family), "dst"),), refused, comment("-", "not-here"))
     for way in scene.ways:
         leaves = OutInterface(way.uplink.interface)
         yield ChainRule((leaves, TENANTS, CtState(("NEW",))), Verdict.ACCEPT, comment(way.uplink.name, "out"))
     yield ChainRule((TENANTS,), refused, comment("-", "elsewhere"))
+
+
+def _unmarked(scene: Scene, family: int) -> Iterator[ChainRule]:
+    yield BRIDGED
+    # Somebody flushed mangle: closed, not open.
+    yield ChainRule((TENANTS,), Verdict.DROP, comment("-", "unmarked"))
+    yield ChainRule((TO_TENANTS,), REFUSED[family], comment("-", "between-tenants"))
     if _turned_on(scene, family):
         # The host did not forward before laneway: the world must not reach through it now. What others translate
         # (a published container port) and the answers to what is behind the host pass.
@@ -93,7 +98,7 @@ def _forward(scene: Scene, family: int) -> Iterator[ChainRule]:
         for way in scene.ways:
             arrives = InInterface(way.uplink.interface)
             note = comment(way.uplink.name, "not-a-router")
-            yield ChainRule((arrives, Bridged(negated=True), unmarked, unasked), Verdict.DROP, note)
+            yield ChainRule((arrives, Bridged(negated=True), unasked), Verdict.DROP, note)
 
 
 def _turned_on(scene: Scene, family: int) -> bool:

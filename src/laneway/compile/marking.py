@@ -6,7 +6,20 @@ from itertools import groupby, product
 from typing import TYPE_CHECKING
 
 from laneway.compile.dispatch import ByOwner, Entry, dispatch
-from laneway.compile.names import CLASS, CLASS_OF, CROSS, IN, MARK, OUT, RAW, allow_set, comment, publish_set, src_set
+from laneway.compile.names import (
+    CLASS,
+    CLASS_OF,
+    CROSS,
+    FROM,
+    IN,
+    MARK,
+    OUT,
+    RAW,
+    allow_set,
+    comment,
+    publish_set,
+    src_set,
+)
 from laneway.compile.sets import ICMP
 from laneway.policy.services import PROTOCOLS
 from laneway.state.chain_text import canonical
@@ -55,6 +68,7 @@ NEIGHBOUR_DISCOVERY = (133, 135, 136)
 
 LINK_LOCAL = prefix("fe80::/10")
 UNSPECIFIED = prefix("::/128")
+TENANTS = FromGroup(GROUP)
 
 
 def mark_packets(scene: Scene, state: HostState) -> None:
@@ -64,51 +78,58 @@ def mark_packets(scene: Scene, state: HostState) -> None:
         chains: dict[ChainKey, Chain] = {
             ChainKey(family, XtTable.RAW, RAW): tuple(_anti_spoof(family)),
             ChainKey(family, XtTable.MANGLE, MARK): tuple(_mark(scene, family)),
+            ChainKey(family, XtTable.MANGLE, FROM): tuple(_from_tenants(scene, family)),
             ChainKey(family, XtTable.MANGLE, IN): tuple(_arrivals(scene, family)),
             ChainKey(family, XtTable.MANGLE, OUT): _answers(scene),
         }
         for name, rules in _class_chains(scene, by_owner, family).items():
             chains[ChainKey(family, XtTable.MANGLE, name)] = rules
         state.chains.update(chains)
-        state.jumps[JumpKey(family, XtTable.RAW, "PREROUTING", RAW)] = BaseJump()
+        state.jumps[JumpKey(family, XtTable.RAW, "PREROUTING", RAW)] = BaseJump((TENANTS,))
         state.jumps[JumpKey(family, XtTable.MANGLE, "PREROUTING", MARK)] = BaseJump()
         state.jumps[JumpKey(family, XtTable.MANGLE, "INPUT", IN)] = BaseJump()
         state.jumps[JumpKey(family, XtTable.MANGLE, "OUTPUT", OUT)] = BaseJump()
 
 
 def _anti_spoof(family: int) -> Iterator[ChainRule]:
-    """Yield the rules that stop a source address that is not the sender's, before conntrack sees it."""
+    """Yield what stops a source address that is not the tenant's who sends, before conntrack sees it."""
     if family == IPV6:
         note = comment("-", "neighbours")
-        yield ChainRule((FromPrefix(LINK_LOCAL), FromGroup(GROUP)), Verdict.RETURN, note)
-        from_nobody = (FromPrefix(UNSPECIFIED), Protocol(ICMP[IPV6]), FromGroup(GROUP))
-        yield ChainRule(from_nobody, Verdict.RETURN, note)
+        yield ChainRule((FromPrefix(LINK_LOCAL),), Verdict.RETURN, note)
+        yield ChainRule((FromPrefix(UNSPECIFIED), Protocol(ICMP[IPV6])), Verdict.RETURN, note)
     stranger = InSet(src_set(family), "src,src", negated=True)
-    yield ChainRule((FromGroup(GROUP), stranger), Verdict.DROP, comment("-", "anti-spoof"))
+    yield ChainRule((stranger,), Verdict.DROP, comment("-", "anti-spoof"))
 
 
 def _mark(scene: Scene, family: int) -> Iterator[ChainRule]:
     field = scene.lanes.field
-    unmarked, tenants = field.unmarked, FromGroup(GROUP)
-    marked = Mark(unmarked, negated=True)
-    not_refused = Mark(field.by_uplink(0), negated=True)
-    yield ChainRule((), RestoreMark(field.mask), comment("-", "known-flow"))
-    yield ChainRule((marked,), Verdict.RETURN, comment("-", "known-flow"))
+    marked = Mark(field.unmarked, negated=True)
+    yield ChainRule((), RestoreMark(field.mask))
+    yield ChainRule((marked,), Verdict.RETURN)
     if family == IPV6:
         # Link-local traffic never leaves its link, so no lane can carry it.
         yield ChainRule((FromPrefix(LINK_LOCAL),), Verdict.RETURN, comment("-", "link-local"))
-    yield ChainRule((tenants,), MapMark(src_set(family), "src,src"), comment("-", "tenant"))
-    if any(each.tenant.classes for each in scene.residents):
-        yield ChainRule((tenants,), Jump(CLASS), comment("-", "classes"))
-    if any(each.tenant.allow for each in scene.residents):
-        yield ChainRule((tenants, not_refused), MapMark(allow_set(family), "dst,dst,src"), comment("-", "allow"))
-    to_published = MapMark(publish_set(family, CROSS), "dst,dst")
-    yield ChainRule((tenants, not_refused, ToLocal()), to_published, comment("-", "publish"))
+    yield ChainRule((TENANTS,), Jump(FROM, goto=True), comment("-", "tenants"))
     for way in scene.ways:
         name = way.uplink.name
         arrived = MapMark(publish_set(family, name), "dst,dst")
-        yield ChainRule((InInterface(way.uplink.interface), ToLocal()), arrived, comment(name, "publish"))
+        # A flow that conntrack knows and no mark goes with is the host's own or others': it stays what it is.
+        new = (InInterface(way.uplink.interface), CtState(("NEW",)), ToLocal())
+        yield ChainRule(new, arrived, comment(name, "publish"))
     yield ChainRule((marked,), SaveMark(field.mask), comment("-", "remember"))
+
+
+def _from_tenants(scene: Scene, family: int) -> Iterator[ChainRule]:
+    field = scene.lanes.field
+    not_refused = Mark(field.by_uplink(0), negated=True)
+    yield ChainRule((), MapMark(src_set(family), "src,src"), comment("-", "tenant"))
+    if any(each.tenant.classes for each in scene.residents):
+        yield ChainRule((), Jump(CLASS), comment("-", "classes"))
+    if any(each.tenant.allow for each in scene.residents):
+        yield ChainRule((not_refused,), MapMark(allow_set(family), "dst,dst,src"), comment("-", "allow"))
+    to_published = MapMark(publish_set(family, CROSS), "dst,dst")
+    yield ChainRule((not_refused, ToLocal()), to_published, comment("-", "publish"))
+    yield ChainRule((Mark(field.unmarked, negated=True),), SaveMark(field.mask), comment("-", "remember"))
 
 
 def _arrivals(scene: Scene, family: int) -> Iterator[ChainRule]:

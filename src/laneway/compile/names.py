@@ -4,6 +4,9 @@ from __future__ import annotations
 
 RAW = "LANEWAY-RAW"
 MARK = "LANEWAY-MARK"
+FROM = "LANEWAY-FROM"
+"""New flows from tenants: the lane each begins in."""
+
 CLASS = "LANEWAY-CLASS"
 CLASS_OF = "LANEWAY-CLASS-OF."
 """With an owner number: the chain of one tenant's classes."""
@@ -14,6 +17,9 @@ DNAT = "LANEWAY-DNAT"
 SNAT = "LANEWAY-SNAT"
 OWN_SNAT = "LANEWAY-OWN-SNAT"
 FORWARD = "LANEWAY-FORWARD"
+UNMARKED = "LANEWAY-UNMARKED"
+"""What is forwarded in no lane: others' traffic passes, tenants' does not."""
+
 INPUT = "LANEWAY-INPUT"
 USER = "LANEWAY-USER"
 """The operator's own chain: made once, never flushed."""
@@ -47,5 +53,9 @@ def publish_set(family: int, arrival: str) -> str:
 
 
 def comment(owner: str, what: str) -> str:
-    """Return a rule's comment: `owner` is a tenant's or an uplink's name, or "-"."""
+    """Return a rule's comment: `owner` is a tenant's or an uplink's name, or "-".
+
+    Rules that every packet of an established flow walks past have none: a comment is a match (xt_comment.c), called
+    for each of them.
+    """
     return f"lw:{owner}:{what}"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from laneway.explain.hop import InChain, OnWay, Verdict
 from laneway.explain.packet import ICMP, FromOutside
 from laneway.explain.words import element_text, name_of, text_of
-from laneway.state.chains import ChainRule
+from laneway.state.chains import ChainRule, CtState, RestoreMark
 from laneway.state.prefix import address_text
 
 if TYPE_CHECKING:
@@ -173,6 +173,9 @@ def _reason(hop: Hop) -> str:
     rule = hop.thing.rule if isinstance(hop.thing, InChain) else None
     if not isinstance(rule, ChainRule):
         return ""
+    if not rule.comment:  # those that every packet walks past have none
+        known = any(isinstance(each, CtState) for each in rule.matches)
+        return "known flow" if known or isinstance(rule.target, RestoreMark) else ""
     _, _, rest = rule.comment.partition(":")
     owner, _, what = rest.partition(":")
     kind, dash, name = what.partition("-")

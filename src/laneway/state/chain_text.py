@@ -49,9 +49,7 @@ if TYPE_CHECKING:
     from laneway.state.chains import Match, Target
     from laneway.state.marks import FwMark
 
-__all__ = ["JUMP_COMMENT", "canonical", "canonical_matches", "jump_text", "parse_rule", "rule_text"]
-
-JUMP_COMMENT = "lw:-:jump"
+__all__ = ["canonical", "canonical_matches", "jump_text", "parse_rule", "rule_text"]
 
 _ALL_BITS = 0xFFFFFFFF
 
@@ -76,7 +74,7 @@ def rule_text(rule: ChainRule | ForeignRule, *, family: int) -> str:
 
 def jump_text(key: JumpKey, jump: BaseJump, *, family: int) -> str:
     """Return what follows `-A BASE ` for the jump to a chain of ours."""
-    return rule_text(ChainRule(jump.matches, Jump(key.chain), JUMP_COMMENT), family=family)
+    return rule_text(ChainRule(jump.matches, Jump(key.chain)), family=family)
 
 
 def canonical(rule: ChainRule) -> ChainRule:

@@ -248,7 +248,7 @@ class ChainRule(NamedTuple):
 
     matches: tuple[Match, ...]
     target: Target
-    comment: str  # "lw:<tenant or ->:<what>": whose it is, and what for; ASCII without quotes, at most 255
+    comment: str = ""  # "lw:<tenant or ->:<what>": whose it is, and what for; ASCII without quotes, at most 255
 
 
 class ForeignRule(NamedTuple):
