@@ -70,6 +70,30 @@ def test_freed_numbers_do_come() -> None:
     assert allocate(world(tenant("globex", 1)), leases).owners == {"globex": 2}
 
 
+def test_no_table_stands_before_the_kernels_own_where_it_looks_for_them() -> None:
+    policy = world(*(tenant(f"t{number}", number) for number in range(250)))
+    host = replace(policy.host, max_uplinks=3)
+    pinned = replace(policy, host=host, tenants=(*policy.tenants, replace(tenant("pinned", 250), id=55)))
+
+    slow = [name for table, name in table_names(pinned, allocate(pinned, Leases())).items() if table % 256 >= 253]
+
+    # 20221 to 20223: whoever asks for them gets them.
+    assert slow == ["lw.pinned.north", "lw.pinned.south"]
+
+
+def test_numbers_that_slow_down_all_are_better_than_none() -> None:
+    policy = world(*(tenant(f"t{number}", number) for number in range(30)))
+    small = replace(policy, host=replace(policy.host, marks=0x3F0000, max_uplinks=3, tables=(500, 563)))
+
+    with pytest.raises(Conflict, match="room for 14 tenants"):
+        allocate(small, Leases())
+
+    few = replace(small, tenants=small.tenants[:14])
+    lanes = allocate(few, Leases())
+    assert sorted(lanes.owners.values()) == list(range(2, 16))
+    assert lanes.owners[max(lanes.owners)] == 2  # 509 to 511: for the last of them
+
+
 def test_a_pinned_id_that_is_anothers_for_life_is_refused() -> None:
     pinned = replace(tenant("acme", 1), id=3)
     leases = Leases({"globex": 3}, {}, next_owner=4)

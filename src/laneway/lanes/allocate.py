@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from laneway.errors import Conflict
 from laneway.lanes.field import FIRST_TENANT, HOST_OWNER, NO_UPLINK, MarkField
 from laneway.lanes.leases import CROSSING_NAME, Leases, host_table_name, render, table_name
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Container, Mapping, Sequence
 
     from laneway.policy.model import PolicySet, Tenant
     from laneway.state.marks import FwMark
+
+_BUCKETS = 256
+_LOCAL_MAIN_DEFAULT = 253
+"""The least of the ids of the kernel's own three tables, which end where a byte does (rtnetlink(7))."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +56,7 @@ def allocate(policy: PolicySet, leases: Leases) -> Lanes:
     host = policy.host
     field = MarkField.of(host.marks, host.max_uplinks)
     uplinks = _uplink_numbers([uplink.name for uplink in policy.uplinks], leases.uplinks, host.max_uplinks)
-    owners, next_owner = _owner_numbers(policy.tenants, leases, field.max_owner)
+    owners, next_owner = _owner_numbers(policy.tenants, leases, _Numbers(field, host.tables[0]))
     return Lanes(field, host.tables[0], owners, uplinks, next_owner)
 
 
@@ -68,37 +72,62 @@ def _uplink_numbers(names: Sequence[str], leased: Mapping[str, int], most: int) 
     return numbers
 
 
-def _owner_numbers(tenants: Sequence[Tenant], leases: Leases, most: int) -> tuple[dict[str, int], int]:
+class _Numbers(NamedTuple):
+    """The owner numbers there are."""
+
+    field: MarkField
+    table_base: int
+
+    @property
+    def most(self) -> int:
+        return self.field.max_owner
+
+    def free(self, holders: Container[int], start: int) -> int | None:
+        """Return the first free number from `start` on; numbers that were somebody's come last.
+
+        Those that would slow down every packet are taken when no other is left.
+        """
+        slow = None
+        for number in chain(range(start, self.most + 1), range(FIRST_TENANT, min(start, self.most + 1))):
+            if number not in holders:
+                if not self._slows(number):
+                    return number
+                slow = slow or number
+        return slow
+
+    def _slows(self, owner: int) -> bool:
+        """Return whether a table of this owner's would stand before `local`, `main` or `default`.
+
+        The kernel finds a table by the last eight bits of its id and a list, the newest first (ip_fib.h and ip6_fib.h:
+        FIB_TABLE_HASHSZ, FIB6_TABLE_HASHSZ), and every packet, of whomever, asks for `local` and most for `main`.
+        """
+        first, beyond = self.field.lane(owner, NO_UPLINK + 1), self.field.lane(owner + 1, NO_UPLINK)
+        return any((self.table_base + lane) % _BUCKETS >= _LOCAL_MAIN_DEFAULT for lane in range(first, beyond))
+
+
+def _owner_numbers(tenants: Sequence[Tenant], leases: Leases, numbers: _Numbers) -> tuple[dict[str, int], int]:
     pinned = {tenant.name: tenant.id for tenant in tenants if tenant.id is not None}
     holders = {number: name for name, number in pinned.items()}
-    numbers = dict(pinned)
+    given = dict(pinned)
     for tenant in tenants:
         number = leases.owners.get(tenant.name)
-        if tenant.name in pinned or number is None or not FIRST_TENANT <= number <= most:
+        if tenant.name in pinned or number is None or not FIRST_TENANT <= number <= numbers.most:
             continue
         if number in holders:
             message = f"tenant {holders[number]}: id {number} has been tenant {tenant.name}'s since it was applied"
             raise Conflict(message, f"pin another id, or pin tenant {tenant.name} to another one too")
-        numbers[tenant.name] = number
+        given[tenant.name] = number
         holders[number] = tenant.name
     next_owner = leases.next_owner
-    for name in sorted(tenant.name for tenant in tenants if tenant.name not in numbers):
-        number = _free_number(holders, start=next_owner, most=most)
+    for name in sorted(tenant.name for tenant in tenants if tenant.name not in given):
+        number = numbers.free(holders, next_owner)
         if number is None:
-            message = f"tenant {name}: the mark field has room for {most - 1} tenants, and they are all taken"
+            message = f"tenant {name}: the mark field has room for {numbers.most - 1} tenants, and they are all taken"
             raise Conflict(message, "give host.marks more bits, or host.max_uplinks fewer")
-        numbers[name] = number
+        given[name] = number
         holders[number] = name
         next_owner = number + 1
-    return numbers, next_owner
-
-
-def _free_number(holders: Mapping[int, str], *, start: int, most: int) -> int | None:
-    """Return the first free number from `start` on; numbers that were somebody's come last."""
-    for number in chain(range(start, most + 1), range(FIRST_TENANT, min(start, most + 1))):
-        if number not in holders:
-            return number
-    return None
+    return given, next_owner
 
 
 def table_names(policy: PolicySet, lanes: Lanes) -> dict[int, str]:
