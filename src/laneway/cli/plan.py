@@ -42,10 +42,10 @@ def run(paths: Sequence[str | Path], *, prune: bool, as_json: bool) -> Exit:
     steps = plan(aim.desired, scene.observed)
     refuse_collisions(aim.desired, scene.kernel.foreign(host.tables, host.priorities), host, aim.lanes.field)
     if as_json:
-        output.answer({"changed": bool(steps), "steps": tell.as_json(steps), "waiting": list(aim.waiting)})
+        output.answer({"changed": bool(steps), "steps": tell.as_json(steps, host), "waiting": list(aim.waiting)})
     else:
         if steps:
-            output.data(tell.plan_text(steps))
+            output.data(tell.plan_text(steps, host))
         output.note(f"{len(steps)} steps: {tell.tally(steps)}" if steps else "nothing to do")
         tell.kept(scene.kept)
         tell.waiting(aim.waiting)

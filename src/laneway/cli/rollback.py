@@ -109,6 +109,7 @@ def take_back(waiting: "Pending") -> "Outcome":
             observed=kernel.read(),
             field=MarkField.of(stored.host.marks, stored.host.max_uplinks),
             ledger=Reversion(waiting),
+            variant=waiting.variant,
         )
     policy = store.policy_of(store.find(waiting.before)) if waiting.before else PolicySet()
     scene = look_at(policy, prune=True)
@@ -118,6 +119,7 @@ def take_back(waiting: "Pending") -> "Outcome":
         observed=scene.observed,
         field=scene.aim.lanes.field,
         ledger=Reversion(waiting),
+        variant=scene.aim.facts.variant,
     )
 
 

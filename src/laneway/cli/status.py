@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from laneway.cli.wire import Scene
     from laneway.plan.steps import Step
-    from laneway.policy.model import PolicySet
+    from laneway.policy.model import HostSettings, PolicySet
     from laneway.verify.figures import Figures
 
 LOOK_AGAIN: Final = 10
@@ -81,6 +81,7 @@ class View(NamedTuple):
     steps: "tuple[Step, ...]"
     waiting: tuple[str, ...]
     rates: bool
+    host: "HostSettings"
 
     @property
     def code(self) -> Exit:
@@ -100,7 +101,7 @@ def _views(stored: "PolicySet", tenant: str | None, manner: Manner) -> "Iterator
     while True:
         now = _figures(scene)
         data = status_data(scene, tenant, now, before)
-        yield View({**data, "steps": steps}, steps, scene.aim.waiting, before is not None)
+        yield View({**data, "steps": steps}, steps, scene.aim.waiting, before is not None, stored.host)
         shown += 1
         if not manner.watch or shown == manner.times:
             return
@@ -128,7 +129,7 @@ def _tell(view: View, *, as_json: bool) -> None:
 
     if as_json:
         shown = {key: value for key, value in view.data.items() if key != "steps"}
-        output.answer({"in_sync": not view.steps, "drift": tell.as_json(view.steps), **shown})
+        output.answer({"in_sync": not view.steps, "drift": tell.as_json(view.steps, view.host), **shown})
         return
     from rich.console import Console
 

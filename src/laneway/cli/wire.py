@@ -61,6 +61,7 @@ def carry_out(scene: Scene, progress: Progress = lambda _done, _total: None, led
         field=aim.lanes.field,
         progress=progress,
         ledger=ledger,
+        variant=aim.facts.variant,
     )
 
 

@@ -27,9 +27,6 @@ if TYPE_CHECKING:
 
 RUN = Path("/run/netns")
 LOOPBACK = "lo"
-HALF_MADE = Netns(alias="", up=False)
-"""What a namespace of ours is that has its file but was not mounted on it."""
-
 _CLAIM = b"laneway\n"
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,254}")
 

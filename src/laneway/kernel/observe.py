@@ -27,7 +27,7 @@ from laneway.kernel.route_messages import (
     routes,
     rules,
 )
-from laneway.state.links import HOST, AddressKey, Link, LinkKey, LinkKind
+from laneway.state.links import HALF_MADE, HOST, AddressKey, Link, LinkKey, LinkKind
 from laneway.state.routing import MAIN_TABLE, PROTOCOL, RouteKey
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def _rest(kernel: NetlinkSocket, seen: list[SeenLink]) -> _Seen:
 def _namespaces(state: HostState) -> dict[int, LinkKey]:
     """Add what is inside our network namespaces; return the veth ends there by the index of their host's ends."""
     present = netns.names()
-    state.netns.update(dict.fromkeys(present.half_made, netns.HALF_MADE))
+    state.netns.update(dict.fromkeys(present.half_made, HALF_MADE))
     peers: dict[int, LinkKey] = {}
 
     def look(name: str, kernel: NetlinkSocket) -> None:
