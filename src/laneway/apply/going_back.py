@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from laneway.plan.steps import Step
     from laneway.state.facts import Variant
 
+TROUBLE = (LanewayError, OSError, MemoryError)
+"""What a host, or want of memory, makes of a step or a look; anything else is a bug."""
+
 ATTEMPTS = 4
 """How often the way back is planned anew: what stood in the way may have gone."""
 
@@ -69,7 +72,7 @@ def go_back(
         try:
             aim = before if attempt < ATTEMPTS // 2 else attainable(before, kernel)
             remaining = plan(aim, kernel.read())
-        except (LanewayError, OSError) as error:
+        except TROUBLE as error:
             trouble = error
             time.sleep(_PAUSE * 2**attempt)
             continue
@@ -90,19 +93,19 @@ def _left(
     """Return what is left to do, as the host says, or where it says nothing, as far as is known; and the trouble."""
     try:
         return plan(before, kernel.read()), trouble
-    except (LanewayError, OSError) as error:
+    except TROUBLE as error:
         remaining = plan(before, after(before, done))
         _do_what_goes(kernel, remaining)
         return remaining, error
 
 
-def _do_what_goes(kernel: Kernel, steps: Sequence[Step]) -> LanewayError | OSError | None:
+def _do_what_goes(kernel: Kernel, steps: Sequence[Step]) -> Exception | None:
     """Do every step that can be done, and return why the last of the others could not."""
-    trouble: LanewayError | OSError | None = None
+    trouble: Exception | None = None
     for lot in lots(steps):
         try:
             kernel.run(lot)
-        except (LanewayError, OSError) as error:
+        except TROUBLE as error:
             trouble = error
             if lot[0].kind not in _WHOLE:
                 for step in lot:
@@ -110,10 +113,10 @@ def _do_what_goes(kernel: Kernel, steps: Sequence[Step]) -> LanewayError | OSErr
     return trouble
 
 
-def _refusal_of(kernel: Kernel, step: Step) -> LanewayError | OSError | None:
+def _refusal_of(kernel: Kernel, step: Step) -> Exception | None:
     try:
         kernel.run([step])
-    except (LanewayError, OSError) as error:
+    except TROUBLE as error:
         return error
     return None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from laneway.apply.going_back import RollbackIncomplete, go_back, lots
+from laneway.apply.going_back import TROUBLE, RollbackIncomplete, go_back, lots
 from laneway.apply.signals import held, waiting
 from laneway.errors import HostRefused, LanewayError, StepFailed
 from laneway.plan.flows import moved_flows
@@ -92,7 +92,7 @@ def transact(  # noqa: PLR0913  what a transaction is about, by name
             back = go_back(kernel, observed, done, cause=error, variant=variant)
             _forget_again(kernel, moved_flows(back, desired, field))
             ledger.drop()
-            if isinstance(error, (LanewayError, KeyboardInterrupt, OSError)):
+            if isinstance(error, (*TROUBLE, KeyboardInterrupt)):
                 raise _refusal(error) from error
             raise
     return Outcome(steps)
@@ -135,7 +135,7 @@ def _forget_again(kernel: Kernel, marks: tuple[FwMark, ...]) -> None:
     """Forget the flows that began in a lane which is gone again; they are refused anyway, so a refusal is no matter."""
     try:
         kernel.forget(marks)
-    except (LanewayError, OSError):
+    except TROUBLE:
         return
 
 
@@ -147,5 +147,7 @@ def _refusal(error: BaseException) -> LanewayError:
             return HostRefused(f"{error}\n{AS_BEFORE}", error.hint)
         case KeyboardInterrupt():
             return HostRefused(f"interrupted\n{AS_BEFORE}")
+        case MemoryError():
+            return HostRefused(f"there is no memory left\n{AS_BEFORE}")
         case _:
             return HostRefused(f"{error}\n{AS_BEFORE}")

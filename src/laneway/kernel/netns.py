@@ -13,7 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from laneway.errors import StepFailed
+from laneway.errors import HostRefused, StepFailed
 from laneway.kernel.link_messages import DUMP_LINKS, RTM_GETLINK, Change, SeenLink, delete_link, links, set_link
 from laneway.kernel.netlink import NetlinkSocket
 from laneway.kernel.reasons import failed, refused
@@ -67,7 +67,13 @@ def _in_thread(work: Callable[[], None]) -> None:
             raised.append(error)
 
     thread = threading.Thread(target=body, name="laneway-netns")
-    thread.start()
+    try:
+        thread.start()
+    except RuntimeError as error:  # EAGAIN of clone(2), which Python does not pass on
+        message = "cannot look into network namespaces: the kernel gives this process no further thread"
+        raise HostRefused(
+            message, "too many processes, or too little memory: see `ulimit -u`, pids.max of the cgroup"
+        ) from error
     thread.join()
     if raised:
         raise raised[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from typing import TYPE_CHECKING, NamedTuple
 
 from laneway.kernel import netns
@@ -17,6 +18,7 @@ from laneway.kernel.link_messages import (
     carried_sysctls,
     links,
 )
+from laneway.kernel.reasons import refused
 from laneway.kernel.route_messages import (
     DUMP_RULES,
     RTM_GETROUTE,
@@ -33,6 +35,9 @@ from laneway.state.routing import MAIN_TABLE, PROTOCOL, RouteKey
 if TYPE_CHECKING:
     from laneway.kernel.netlink import NetlinkSocket
     from laneway.state.host import HostState
+
+
+_SHORT_OF = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN})
 
 
 class _Seen(NamedTuple):
@@ -89,7 +94,10 @@ def _namespaces(state: HostState) -> dict[int, LinkKey]:
         _addresses(name, seen, state)
         _routes(name, seen, state)
 
-    netns.visit(present.mounted, look)  # one that cannot be entered is not ours
+    for name, error in netns.visit(present.mounted, look).items():
+        if error.errno in _SHORT_OF:
+            raise refused(f"cannot look into network namespace {name}", error)
+        # Any other that cannot be entered is not ours.
     return peers
 
 
