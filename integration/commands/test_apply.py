@@ -76,9 +76,27 @@ def test_plan_shows_commands_and_changes_nothing(router: Throwaway, laneway: Lan
 
     text = laneway("plan", quickstart, code=4).stdout
 
-    assert "ip netns add acme-web\n" in text
+    assert "ip netns add acme-web && ip -n acme-web link set lo group 27767 " in text
     assert "ip -6 route add unreachable default metric 4294967294 table 20017 proto 147\n" in text
     assert snapshot(router) == before
+
+
+def test_a_host_written_down_is_planned_against_by_anybody(
+    router: Throwaway, laneway: Laneway, quickstart: Path
+) -> None:
+    laneway("apply", quickstart)
+    router.sh("ip rule del pref 10000; ip link set lwb-acme down")
+    router.run(["tee", "/run/host.json"], input=laneway("status", "--dump").stdout)
+    router.sh(f"sed '/tenants.globex/,$d' {quickstart} > /run/acme.toml")
+    for options in ("", "--prune"):
+        here = laneway("plan", "/run/acme.toml", "--json", *options.split(), code=4).stdout
+
+        powerless = "env LANEWAY_STATE_DIR=/none unshare --net setpriv --bounding-set=-all --inh-caps=-all"
+        command = f"{sys.executable} -m laneway plan --json {options} --against - /run/acme.toml"
+        there = router.run(["sh", "-c", f"{powerless} {command} < /run/host.json"], check=False)
+
+        assert (there.returncode, there.stderr) == (4, "")
+        assert there.stdout == here
 
 
 def test_after_apply_a_plan_has_nothing_to_do(laneway: Laneway, hosting: Path) -> None:

@@ -45,7 +45,7 @@ SNAPSHOT = r"""
 set +e
 look() {
     $1 ip -o -d link | sed -E 's/^[0-9]*: //; s/@[^:]*:/:/; s/[a-z_]*timer +[0-9.]+//g' |
-        sed -E 's/NO-CARRIER,|,LOWER_UP| state [A-Z]+//g'
+        sed -E 's/NO-CARRIER,|,LOWER_UP| state [A-Z]+|bridge_slave state [a-z]+//g'
     $1 ip -o addr | sed 's/^[0-9]*: //; s/ *valid_lft.*//'
     $1 ip rule; $1 ip -6 rule
     { $1 ip route show table all

@@ -95,6 +95,11 @@ WIDER = {
     "a deleted bridge": ("ip link del lwb-acme", "lwb-acme"),
     "a deleted netns": ("ip netns del acme-web", "acme-web"),
     "a workload's link down": ("ip -n acme-web link set eth0 down", "eth0"),
+    "a workload's link renamed": (
+        "ip -n acme-web link set eth0 down; ip -n acme-web link set eth0 name away; ip -n acme-web link set away up",
+        "eth0",
+    ),
+    "a workload's link taken elsewhere": ("ip -n acme-web link set eth0 netns theirs", "eth0"),
     "addresses flushed": ("ip addr flush dev lwb-acme", "10.20.0.1/24"),
     "a lane's table flushed": ("ip route flush table 20017; ip -6 route flush table 20017", "table 20017"),
     "all ip rules flushed": ("for n in $(ip rule | grep -o '^1[0-9]*'); do ip rule del pref $n; done", "pref 10000"),

@@ -8,12 +8,13 @@ import signal
 import subprocess
 import time
 from contextlib import ExitStack
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
-from integration.faults import sabotage
-from integration.faults.driver import Ended, Hosts, done, laneway, snapshot
+from integration.faults import sabotage, seccomp
+from integration.faults.driver import Ended, Hosts, done, laneway, prepared, snapshot
 from integration.faults.sabotage import netlink_refuses, script_when_begun, signals
 
 if TYPE_CHECKING:
@@ -376,6 +377,62 @@ def test_a_bug_in_the_middle_leaves_nothing_half_done(nft: Throwaway) -> None:
     assert laneway(nft, *CHANGE, prepare=prepare).code == 1
 
     assert snapshot(nft) == before
+
+
+WANTS = {
+    "no process": (seccomp.PROCESSES, ("Resource temporarily unavailable",)),
+    "no thread": (seccomp.THREADS, ("gives this process no further thread",)),
+    "no ipset": (seccomp.NETFILTER, ("this kernel does not have that subsystem",)),
+    "no netlink socket": (seccomp.ROUTING, ("the kernel is out of buffers",)),
+    "no way into network namespaces": (seccomp.NETNS, ("cannot look into network namespace", "out of memory")),
+}
+
+
+@pytest.mark.parametrize(("calls", "said"), WANTS.values(), ids=WANTS)
+def test_what_the_kernel_wants_from_the_start_changes_nothing(
+    nft: Throwaway, calls: tuple[seccomp.Refused, ...], said: tuple[str, ...]
+) -> None:
+    fails(nft, *said, prepare=partial(seccomp.forbid, calls))
+
+
+@pytest.mark.parametrize("calls", [calls for calls, _ in WANTS.values()], ids=WANTS)
+@pytest.mark.parametrize("event", [1, 30])
+def test_what_the_kernel_wants_from_the_middle_on_is_told_in_commands(
+    nft: Throwaway, calls: tuple[seccomp.Refused, ...], event: int
+) -> None:
+    before = sorted(snapshot(nft).splitlines())
+
+    ended = laneway(nft, *CHANGE, prepare=partial(sabotage.at_event, event, partial(seccomp.forbid, calls)))
+
+    assert ended.code in (5, 6), ended  # of one that was met before anything was done, nothing is left
+    assert "Traceback" not in ended.err
+    assert ("Going back failed as well" in ended.err) == (ended.code == 6)
+    _, _, commands = ended.err.partition("apply again\n")
+    nft.run(["sh"], input=commands, check=False)
+    assert sorted(snapshot(nft).splitlines()) == before
+
+
+BUSY = """
+for n in $(seq 50); do echo "link add busy$n type veth peer name ysub$n"; done | ip -batch -
+ip link add n0 type veth peer name n9
+while :; do ip link set n0 name n1; ip link set n1 name n0; done
+"""
+
+
+def test_links_that_change_while_they_are_read_hide_none_of_ours(throwaway: Throwaway) -> None:
+    prepared(throwaway, "nft")
+    done(throwaway, "apply", "/run/a.toml")
+    command = [*throwaway.prefix, "sh", "-c", BUSY]
+    with subprocess.Popen(command, start_new_session=True, stderr=subprocess.DEVNULL) as writer:
+        try:
+            ended = laneway(throwaway, *CHANGE)
+        finally:
+            os.killpg(writer.pid, signal.SIGKILL)
+
+    if ended.code == 5:  # they changed too fast to be read at all
+        refused(ended, "change faster than they can be read")
+    policy = "/run/b.toml" if ended.code == 0 else "/run/a.toml"
+    assert laneway(throwaway, "plan", "--prune", policy).code == 0
 
 
 def test_when_going_back_fails_too_the_commands_that_remain_are_told(applied: Throwaway, variant: str) -> None:

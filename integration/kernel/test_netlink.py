@@ -20,7 +20,7 @@ from laneway.state.prefix import Prefix
 from laneway.state.routing import PROTOCOL, Route, RouteKey, RouteKind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from integration.throwaway import Throwaway
 
@@ -133,6 +133,18 @@ def test_a_kernel_that_does_not_answer_is_refused() -> None:
 
     with pytest.raises(HostRefused, match="does not answer"):
         netlink.send([Request(16, 0, b"")])
+
+
+@pytest.mark.parametrize(
+    "ask", [lambda netlink: netlink.send([Request(16, 0, b"")]), lambda netlink: netlink.dump(18, b"")]
+)
+def test_a_wait_that_is_over_is_told_with_its_likely_cause(ask: Callable[[NetlinkSocket], object]) -> None:
+    netlink, _ = scripted(errno.EAGAIN)
+
+    with pytest.raises(HostRefused, match="no answer within 60 seconds") as refusal:
+        ask(netlink)
+
+    assert refusal.value.hint.startswith("another program keeps the kernel busy")
 
 
 def test_a_thousand_requests_go_in_one_flight_and_more_in_several() -> None:

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from integration.kernel.samples import BRIDGE, NETNS, TABLE, creation, deletion, linux, one_of_everything
-from laneway.kernel import netns, syscalls
+from laneway.kernel import syscalls
 from laneway.plan.steps import Op, Step
 from laneway.state.facts import ForeignFibRule, ForeignRoute, MarkUse, TableName, UplinkRoute
 from laneway.state.host import HostState
-from laneway.state.links import GROUP, HOST, LinkKey, Netns
+from laneway.state.links import GROUP, HALF_MADE, HOST, LinkKey, Netns
 from laneway.state.marks import FwMark
 from laneway.state.prefix import IPV4, IPV6, prefix
 
@@ -167,7 +167,7 @@ def _half_made(throwaway: Throwaway) -> None:
 def test_a_netns_whose_maker_was_killed_is_ours(throwaway: Throwaway) -> None:
     _half_made(throwaway)
 
-    assert throwaway.call(lambda: linux().read()) == HostState(netns={NETNS: netns.HALF_MADE})
+    assert throwaway.call(lambda: linux().read()) == HostState(netns={NETNS: HALF_MADE})
     assert throwaway.call(_foreign).netns == frozenset()
 
 
@@ -184,7 +184,7 @@ def test_a_half_made_netns_can_be_finished(throwaway: Throwaway, op: Op) -> None
     _half_made(throwaway)
     wished = Netns("laneway tenant=acme workload=web")
 
-    throwaway.call(lambda: linux().run([Step(op, "netns", NETNS, netns.HALF_MADE, wished)]))
+    throwaway.call(lambda: linux().run([Step(op, "netns", NETNS, HALF_MADE, wished)]))
 
     assert throwaway.call(lambda: linux().read()).netns == {NETNS: wished}
     assert throwaway.sh("ip netns") == f"{NETNS}\n"

@@ -119,12 +119,6 @@ def test_of_many_refusals_the_first_is_told(throwaway: Throwaway) -> None:
             id="route by a link that is down",
         ),
         pytest.param(
-            "ip link add b0 type bridge; ip addr add 10.0.0.1/24 dev b0",
-            Step(Op.CREATE, "addresses", AddressKey(HOST, "b0", prefix("10.0.0.1/24"))),
-            "the link has that address already, and not from laneway",
-            id="address",
-        ),
-        pytest.param(
             "true",
             Step(Op.CREATE, "addresses", AddressKey("nowhere", "eth0", prefix("10.0.0.1/24"))),
             "there is no network namespace nowhere",

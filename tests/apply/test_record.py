@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import os
 import pickle
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import pytest
 
-from laneway.apply import generations, journal, pending, snapshot, store
+from laneway.apply import generations, journal, pending, snapshot, store, trust
 from laneway.apply.lock import locked
 from laneway.apply.record import Confirmation, Record, Reversion
 from laneway.apply.target import target
 from laneway.apply.transaction import transact
+from laneway.cli import change, rollback
 from laneway.cli.durations import seconds_of
 from laneway.errors import Conflict, HostRefused, UsageError
+from laneway.kernel import detached
 from laneway.plan.plan import plan
 from laneway.state.host import HostState
 from tests.fakes.kernel import FakeKernel
@@ -210,3 +213,60 @@ def test_who_finds_the_lock_held_reads_by_whom(tmp_path: Path) -> None:
 
     assert len(told) == 1
     assert told[0].startswith("waiting: another laneway is at work: process ")
+
+
+def test_what_is_no_generation_is_passed_over(tmp_path: Path) -> None:
+    for name, about in (("1", b"\xff"), ("\u00b2", b""), ("2", b"when = 1"), ("3", b"[")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "about.toml").write_bytes(about)
+
+    assert generations.every(tmp_path) == ()
+
+
+def test_a_note_that_is_no_text_is_told(tmp_path: Path) -> None:
+    (tmp_path / "about.toml").write_bytes(b"\xff")
+
+    with pytest.raises(HostRefused, match=r"about\.toml"):
+        pending.read(tmp_path)
+
+
+def test_the_timer_finds_a_state_directory_that_was_named_from_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environments = []
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LANEWAY_STATE_DIR", "state")
+    monkeypatch.setattr(detached, "_systemd_can", lambda: False)
+    monkeypatch.setattr(detached, "_daemonize", lambda _argv, environment, _log: environments.append(environment))
+
+    detached.run_laneway_later(["rollback", "--pending"], seconds=1, log=tmp_path / "log")
+
+    assert environments[0]["LANEWAY_STATE_DIR"] == str(tmp_path / "state")
+
+
+def test_a_timer_that_cannot_read_the_note_tries_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers: list[Exception | None] = [HostRefused("too many open files"), OSError(12, "no memory"), None, None]
+
+    def read(_: Path) -> None:
+        answer = answers.pop(0)
+        if answer is not None:
+            raise answer
+
+    monkeypatch.setattr(pending, "read", read)
+    monkeypatch.setattr(rollback, "PAUSE", 0)
+    monkeypatch.setattr("laneway.cli.change.alone", lambda _: nullcontext())
+
+    assert rollback.take_back_in_time() == 0
+    assert answers == []
+
+
+def test_a_memory_that_others_may_write_is_not_believed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    state = tmp_path / "state"
+    state.mkdir()
+    state.chmod(0o777)
+    monkeypatch.setenv("LANEWAY_STATE_DIR", str(state))
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(trust, "_is_real_root", lambda: True)
+
+    with pytest.raises(UsageError, match="others may write it"):
+        change.alone(0)

@@ -200,3 +200,23 @@ def test_what_a_second_reader_sees_otherwise_is_refused() -> None:
         apply(kernel, crowd(1))
 
     assert kernel.read() == HostState()
+
+
+@pytest.mark.parametrize("trouble", [HostRefused("no thread"), OSError(11, "no process"), MemoryError()])
+def test_what_cannot_be_done_twice_is_left_as_commands_whatever_kept_it_from_being_done(trouble: Exception) -> None:
+    kernel = FakeKernel()
+    honest, calls = kernel.run, []
+
+    def run(steps: Sequence[Step]) -> None:
+        calls.append(steps)
+        if len(calls) > 3:
+            raise trouble
+        honest(steps)
+
+    kernel.run = run  # type: ignore[method-assign]
+
+    with pytest.raises(RollbackIncomplete) as incomplete:
+        apply(kernel, crowd(2))
+
+    assert incomplete.value.commands
+    assert len(incomplete.value.remaining) == len(incomplete.value.commands)

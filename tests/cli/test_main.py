@@ -261,3 +261,13 @@ def test_colour_is_for_terminals_that_want_it(monkeypatch: pytest.MonkeyPatch) -
         assert output.painted("no", output.RED, file) == "no"
         monkeypatch.setenv("NO_COLOR", "1")
         assert output.painted("no", output.RED, stream) == "no"
+
+
+def test_an_answer_that_cannot_be_written_is_no_bug() -> None:
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "laneway", "schema"], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+
+    assert done.stderr == "laneway: cannot write to standard output: No space left on device\n"
+    assert done.returncode == Exit.USAGE

@@ -56,7 +56,7 @@ class Generation:
 def every(directory: Path) -> tuple[Generation, ...]:
     """Return all generations below `directory`, the oldest first; what cannot be read as one is passed over."""
     try:
-        numbers = sorted(int(each.name) for each in directory.iterdir() if each.name.isdigit())
+        numbers = sorted(int(each.name) for each in directory.iterdir() if each.name.isdecimal())
     except OSError:
         return ()
     found = (_read(directory / str(number), number) for number in numbers)
@@ -91,7 +91,7 @@ def _read(path: Path, number: int) -> Generation | None:
             about.get("destroyed", False),
             (path / REVERTED).exists(),
         )
-    except (OSError, tomllib.TOMLDecodeError, KeyError):
+    except (OSError, ValueError, KeyError):  # UnicodeDecodeError is a ValueError, as tomllib's error is
         return None
 
 
@@ -104,7 +104,7 @@ class Draft:
 
     def keep(self) -> int:
         """Give it the next number, which puts it in force, and return that; raises OSError."""
-        numbers = [int(each.name) for each in self.directory.iterdir() if each.name.isdigit()]
+        numbers = [int(each.name) for each in self.directory.iterdir() if each.name.isdecimal()]
         number = max(numbers, default=0) + 1
         put_in_place(self.aside, self.directory / str(number))
         for old in sorted(numbers)[: -KEPT + 1]:

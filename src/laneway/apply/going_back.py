@@ -8,9 +8,10 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from laneway.errors import Exit, LanewayError
+from laneway.plan.implied import without_links
 from laneway.plan.plan import plan
 from laneway.plan.steps import Op
-from laneway.plan.words import command
+from laneway.plan.words import commands
 from laneway.state.host import HostState
 from laneway.state.links import HOST
 
@@ -19,12 +20,17 @@ if TYPE_CHECKING:
 
     from laneway.apply.ports import Kernel
     from laneway.plan.steps import Step
+    from laneway.state.facts import Variant
+
+TROUBLE = (LanewayError, OSError, MemoryError)
+"""What a host, or want of memory, makes of a step or a look; anything else is a bug."""
 
 ATTEMPTS = 4
 """How often the way back is planned anew: what stood in the way may have gone."""
 
 _TABLES = frozenset({"chains", "jumps", "priors"})
 _PAUSE = 0.2  # seconds, growing, before another attempt
+_CARRIERS = ("links", "netns")
 _WHOLE = frozenset({"chains", "jumps", "priors", "leftovers"})  # an xt_table is written in one COMMIT
 
 
@@ -33,11 +39,11 @@ class RollbackIncomplete(LanewayError):  # noqa: N818  it is a state of the host
 
     exit_code = Exit.INCOMPLETE
 
-    def __init__(self, message: str, remaining: tuple[Step, ...]) -> None:
-        """Keep what is left to do."""
+    def __init__(self, message: str, remaining: tuple[Step, ...], variant: Variant | None = None) -> None:
+        """Keep what is left to do, and say it in commands for the variant of iptables that is in use."""
         super().__init__(message, "type the commands below, or mend the cause and apply again")
         self.remaining = remaining
-        self.commands = tuple(command(step) for step in remaining)
+        self.commands = commands(remaining, variant=variant)
 
 
 def lots(steps: Sequence[Step]) -> Iterator[list[Step]]:
@@ -46,7 +52,14 @@ def lots(steps: Sequence[Step]) -> Iterator[list[Step]]:
         yield list(group)
 
 
-def go_back(kernel: Kernel, before: HostState, done: Sequence[Step], cause: BaseException) -> tuple[Step, ...]:
+def go_back(
+    kernel: Kernel,
+    before: HostState,
+    done: Sequence[Step],
+    *,
+    cause: BaseException,
+    variant: Variant | None = None,
+) -> tuple[Step, ...]:
     """Make the host hold `before` again, and return every step that took.
 
     What belongs to interfaces that are gone cannot be put back, and is left out in the later attempts. Raises
@@ -59,7 +72,7 @@ def go_back(kernel: Kernel, before: HostState, done: Sequence[Step], cause: Base
         try:
             aim = before if attempt < ATTEMPTS // 2 else attainable(before, kernel)
             remaining = plan(aim, kernel.read())
-        except (LanewayError, OSError) as error:
+        except TROUBLE as error:
             trouble = error
             time.sleep(_PAUSE * 2**attempt)
             continue
@@ -67,31 +80,32 @@ def go_back(kernel: Kernel, before: HostState, done: Sequence[Step], cause: Base
             return tuple(taken)
         taken += remaining
         trouble = _do_what_goes(kernel, remaining) or trouble
-    raise _incomplete(kernel, before, done, (cause, trouble)) from cause
+    left, trouble = _left(kernel, before, done, trouble)
+    why = f": {trouble}" if trouble else ""
+    raise RollbackIncomplete(
+        f"{cause}\nGoing back failed as well, {len(left)} steps are left{why}", left, variant
+    ) from cause
 
 
-def _incomplete(
-    kernel: Kernel, before: HostState, done: Sequence[Step], causes: tuple[BaseException, BaseException | None]
-) -> RollbackIncomplete:
-    """Return the error that names what is left, as the host says, or where it says nothing, as far as is known."""
-    cause, trouble = causes
+def _left(
+    kernel: Kernel, before: HostState, done: Sequence[Step], trouble: BaseException | None
+) -> tuple[tuple[Step, ...], BaseException | None]:
+    """Return what is left to do, as the host says, or where it says nothing, as far as is known; and the trouble."""
     try:
-        remaining = plan(before, kernel.read())
-    except (LanewayError, OSError) as error:
+        return plan(before, kernel.read()), trouble
+    except TROUBLE as error:
         remaining = plan(before, after(before, done))
         _do_what_goes(kernel, remaining)
-        trouble = error
-    why = f": {trouble}" if trouble else ""
-    return RollbackIncomplete(f"{cause}\nGoing back failed as well, {len(remaining)} steps are left{why}", remaining)
+        return remaining, error
 
 
-def _do_what_goes(kernel: Kernel, steps: Sequence[Step]) -> LanewayError | OSError | None:
+def _do_what_goes(kernel: Kernel, steps: Sequence[Step]) -> Exception | None:
     """Do every step that can be done, and return why the last of the others could not."""
-    trouble: LanewayError | OSError | None = None
+    trouble: Exception | None = None
     for lot in lots(steps):
         try:
             kernel.run(lot)
-        except (LanewayError, OSError) as error:
+        except TROUBLE as error:
             trouble = error
             if lot[0].kind not in _WHOLE:
                 for step in lot:
@@ -99,10 +113,10 @@ def _do_what_goes(kernel: Kernel, steps: Sequence[Step]) -> LanewayError | OSErr
     return trouble
 
 
-def _refusal_of(kernel: Kernel, step: Step) -> LanewayError | OSError | None:
+def _refusal_of(kernel: Kernel, step: Step) -> Exception | None:
     try:
         kernel.run([step])
-    except (LanewayError, OSError) as error:
+    except TROUBLE as error:
         return error
     return None
 
@@ -129,4 +143,5 @@ def after(before: HostState, steps: Sequence[Step]) -> HostState:
             kinds[step.kind].pop(step.key, None)
         else:
             kinds[step.kind][step.key] = step.new
-    return HostState(**kinds)
+    gone = {kind: {step.key for step in steps if (step.kind, step.op) == (kind, Op.DELETE)} for kind in _CARRIERS}
+    return without_links(HostState(**kinds), gone["links"], gone["netns"])

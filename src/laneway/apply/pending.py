@@ -82,7 +82,7 @@ def read(path: Path) -> Pending | None:
         return Pending(path, **about)
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except (OSError, tomllib.TOMLDecodeError, TypeError) as error:
+    except (OSError, ValueError, TypeError) as error:
         message = f"{path / _ABOUT}: {error}"
         raise HostRefused(message, f"if no change waits for a confirmation, remove {path}") from error
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from laneway.apply.going_back import RollbackIncomplete, go_back, lots
+from laneway.apply.going_back import TROUBLE, RollbackIncomplete, go_back, lots
 from laneway.apply.signals import held, waiting
 from laneway.errors import HostRefused, LanewayError, StepFailed
 from laneway.plan.flows import moved_flows
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from laneway.apply.ports import Kernel, Ledger
     from laneway.lanes.field import MarkField
     from laneway.plan.steps import Step
+    from laneway.state.facts import Variant
     from laneway.state.host import HostState
     from laneway.state.marks import FwMark
 
@@ -66,11 +67,13 @@ def transact(  # noqa: PLR0913  what a transaction is about, by name
     field: MarkField,
     progress: Callable[[int, int], None] = lambda _done, _total: None,
     ledger: Ledger | None = None,
+    variant: Variant | None = None,
 ) -> Outcome:
     """Make the host hold `desired`, or leave it as `observed`.
 
     Raises HostRefused when a step failed, or somebody asked to end, and the host is as it was, RollbackIncomplete
-    when even that failed. From the first step to the last, a signal that would end the process is held back.
+    when even that failed, with commands for that `variant` of iptables. From the first step to the last, a signal that
+    would end the process is held back.
     """
     ledger = ledger or NoLedger()
     steps = plan(desired, observed)
@@ -86,10 +89,10 @@ def transact(  # noqa: PLR0913  what a transaction is about, by name
                 _heed("after the last step")
             ledger.keep()
         except BaseException as error:  # a bug must not leave half a plan behind either
-            back = go_back(kernel, observed, done, error)
+            back = go_back(kernel, observed, done, cause=error, variant=variant)
             _forget_again(kernel, moved_flows(back, desired, field))
             ledger.drop()
-            if isinstance(error, (LanewayError, KeyboardInterrupt, OSError)):
+            if isinstance(error, (*TROUBLE, KeyboardInterrupt)):
                 raise _refusal(error) from error
             raise
     return Outcome(steps)
@@ -132,7 +135,7 @@ def _forget_again(kernel: Kernel, marks: tuple[FwMark, ...]) -> None:
     """Forget the flows that began in a lane which is gone again; they are refused anyway, so a refusal is no matter."""
     try:
         kernel.forget(marks)
-    except (LanewayError, OSError):
+    except TROUBLE:
         return
 
 
@@ -144,5 +147,7 @@ def _refusal(error: BaseException) -> LanewayError:
             return HostRefused(f"{error}\n{AS_BEFORE}", error.hint)
         case KeyboardInterrupt():
             return HostRefused(f"interrupted\n{AS_BEFORE}")
+        case MemoryError():
+            return HostRefused(f"there is no memory left\n{AS_BEFORE}")
         case _:
             return HostRefused(f"{error}\n{AS_BEFORE}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -60,11 +59,16 @@ def build(verbs: Sequence[str]) -> Typer:
     return app
 
 
+def _flush() -> None:
+    with output.told():
+        sys.stdout.flush()
+
+
 def finish(command: Callable[[], int]) -> NoReturn:
     """Run the command and exit with its code; whatever goes wrong is told in words, never as a traceback."""
     try:
         code = command()
-        sys.stdout.flush()
+        _flush()
     except LanewayError as error:
         output.failure(error)
         code = error.exit_code
@@ -72,7 +76,7 @@ def finish(command: Callable[[], int]) -> NoReturn:
         code = INTERRUPTED
     except BrokenPipeError:
         # Whoever read has gone: `laneway schema | head`. What is still buffered would complain at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        output.give_up()
         code = BROKEN_PIPE
     except Exception as error:  # noqa: BLE001  the one place: nobody above could tell it better
         from laneway.cli.bug import report

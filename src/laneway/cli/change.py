@@ -20,9 +20,15 @@ TIMER_LOG = "confirm.log"
 
 
 def alone(wait: float) -> AbstractContextManager[None]:
-    """Return what holds the lock of this host; somebody who has to wait for it is told for whom."""
-    from laneway.apply.lock import locked
+    """Return what holds the lock of this host; somebody who has to wait for it is told for whom.
 
+    Raises UsageError when others could have written what laneway remembers: a snapshot there is what going back makes.
+    """
+    from laneway.apply import store
+    from laneway.apply.lock import locked
+    from laneway.apply.trust import demand_trusted
+
+    demand_trusted([store.directory()])
     return locked(wait=wait, say=output.note)
 
 

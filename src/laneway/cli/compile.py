@@ -12,6 +12,7 @@ from laneway.errors import Exit, UsageError
 if TYPE_CHECKING:
     from typer import Typer
 
+    from laneway.policy.model import PolicySet
     from laneway.state.host import HostState
 
 
@@ -67,7 +68,7 @@ def run(paths: Sequence[str | Path], *, form: Format, directory: Path | None) ->
     from laneway.plan.plan import plan
     from laneway.state.host import HostState
 
-    desired = _desired(paths)
+    policy, desired = _desired(paths)
     if directory is not None:
         _write(directory, files(desired))
     elif form in FILE_OF:
@@ -75,13 +76,13 @@ def run(paths: Sequence[str | Path], *, form: Format, directory: Path | None) ->
     else:
         steps = plan(desired, HostState())
         if form == Format.JSON:
-            output.answer({"steps": tell.as_json(steps)})
+            output.answer({"steps": tell.as_json(steps, policy.host)})
         else:
-            output.data(tell.plan_text(steps))
+            output.data(tell.plan_text(steps, policy.host))
     return Exit.DONE
 
 
-def _desired(paths: Sequence[str | Path]) -> "HostState":
+def _desired(paths: Sequence[str | Path]) -> "tuple[PolicySet, HostState]":
     from laneway.cli.paths import policy_paths
     from laneway.compile.assume import assumed_facts
     from laneway.compile.host import compile_host
@@ -90,7 +91,7 @@ def _desired(paths: Sequence[str | Path]) -> "HostState":
     from laneway.policy.load import load
 
     policy = load(policy_paths(paths))
-    return compile_host(policy, allocate(policy, Leases()), assumed_facts(policy))
+    return policy, compile_host(policy, allocate(policy, Leases()), assumed_facts(policy))
 
 
 def _write(directory: Path, contents: dict[str, str]) -> None:

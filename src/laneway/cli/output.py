@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from laneway.errors import Exit
+from laneway.errors import Exit, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from typing import Final, TextIO
 
     from laneway.errors import LanewayError
@@ -24,8 +25,26 @@ DIM: Final = "2"
 
 
 def data(text: str) -> None:
-    """Print what the command was asked for."""
-    print(text)
+    """Print what the command was asked for; raises UsageError where nothing can be printed to."""
+    with told():
+        print(text)
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """Raise what keeps the block from writing to standard output as UsageError; that nobody reads it is no error."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        give_up()
+        raise UsageError(f"cannot write to standard output: {error.strerror}") from error
+
+
+def give_up() -> None:
+    """Let what is still buffered go nowhere: written at the end of the process it would complain once more."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def note(text: str) -> None:

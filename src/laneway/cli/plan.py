@@ -21,31 +21,36 @@ def register(app: "Typer") -> None:
         paths: Annotated[list[str] | None, typer.Argument(metavar="[PATH]...", help="Files or directories.")] = None,
         *,
         prune: Annotated[bool, typer.Option("--prune", help="Remove tenants the policy does not name.")] = False,
+        against: Annotated[
+            str, typer.Option(metavar="FILE", help="Not this host, but the one that `status --dump` wrote down there.")
+        ] = "",
         as_json: Annotated[bool, typer.Option("--json", help="Answer as JSON.")] = False,
     ) -> None:
         """Show what apply would do here, in order, each step as the command an operator would type.
 
-        Nothing is changed. Exit code 0: nothing to do; 4: changes are pending.
+        Nothing is changed. With --against no rights are needed, and nothing of this host is looked at (- is standard
+        input: ssh HOST laneway status --dump | laneway plan --against - PATH). Exit code 0: nothing to do; 4: changes
+        are pending.
         """
-        finish(lambda: run(paths or [], prune=prune, as_json=as_json))
+        finish(lambda: run(paths or [], prune=prune, as_json=as_json, against=against))
 
 
-def run(paths: Sequence[str | Path], *, prune: bool, as_json: bool) -> Exit:
+def run(paths: Sequence[str | Path], *, prune: bool, as_json: bool, against: str = "") -> Exit:
     """Print the plan."""
     from laneway.cli import tell
-    from laneway.cli.wire import look
+    from laneway.cli.wire import look, look_back
     from laneway.plan.conflicts import refuse_collisions
     from laneway.plan.plan import plan
 
-    scene = look(paths, prune=prune)
+    scene = look_back(against, paths, prune=prune) if against else look(paths, prune=prune)
     aim, host = scene.aim, scene.aim.policy.host
     steps = plan(aim.desired, scene.observed)
     refuse_collisions(aim.desired, scene.kernel.foreign(host.tables, host.priorities), host, aim.lanes.field)
     if as_json:
-        output.answer({"changed": bool(steps), "steps": tell.as_json(steps), "waiting": list(aim.waiting)})
+        output.answer({"changed": bool(steps), "steps": tell.as_json(steps, host), "waiting": list(aim.waiting)})
     else:
         if steps:
-            output.data(tell.plan_text(steps))
+            output.data(tell.plan_text(steps, host))
         output.note(f"{len(steps)} steps: {tell.tally(steps)}" if steps else "nothing to do")
         tell.kept(scene.kept)
         tell.waiting(aim.waiting)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from laneway.cli import output
 from laneway.cli.app import finish
-from laneway.errors import Conflict, Exit, LanewayError
+from laneway.errors import Conflict, Exit, HostRefused, LanewayError
 
 if TYPE_CHECKING:
     from typer import Typer
@@ -109,6 +109,7 @@ def take_back(waiting: "Pending") -> "Outcome":
             observed=kernel.read(),
             field=MarkField.of(stored.host.marks, stored.host.max_uplinks),
             ledger=Reversion(waiting),
+            variant=waiting.variant,
         )
     policy = store.policy_of(store.find(waiting.before)) if waiting.before else PolicySet()
     scene = look_at(policy, prune=True)
@@ -118,19 +119,21 @@ def take_back(waiting: "Pending") -> "Outcome":
         observed=scene.observed,
         field=scene.aim.lanes.field,
         ledger=Reversion(waiting),
+        variant=scene.aim.facts.variant,
     )
 
 
 def take_back_in_time() -> Exit:
     """Wait for the time of the change that waits to be over, and take it back unless it was confirmed meanwhile."""
     from laneway.apply import store
+    from laneway.apply.going_back import TROUBLE
     from laneway.apply.pending import read
     from laneway.cli.change import alone
 
     for tried in range(1, TRIES + 1):
-        while (waiting := read(store.pending())) is not None and waiting.left > 0:
-            time.sleep(min(waiting.left, POLL))
         try:
+            while (waiting := read(store.pending())) is not None and waiting.left > 0:
+                time.sleep(min(waiting.left, POLL))
             with alone(LOCK_WAIT):
                 waiting = read(store.pending())
                 if waiting is None:
@@ -140,9 +143,10 @@ def take_back_in_time() -> Exit:
                     take_back(waiting)
                     output.note(f"not confirmed in time: taken back, generation {waiting.before} is in force again")
                     return Exit.DONE
-        except LanewayError as error:
+        except TROUBLE as error:
+            # Nobody else will take the change back: want of files or memory must not be the end of it.
             if tried == TRIES:
                 raise
-            output.failure(error)
+            output.failure(error if isinstance(error, LanewayError) else HostRefused(str(error)))
             time.sleep(PAUSE)
     return Exit.INCOMPLETE

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from laneway.cli.wire import Scene
     from laneway.plan.steps import Step
-    from laneway.policy.model import PolicySet
+    from laneway.policy.model import HostSettings, PolicySet
     from laneway.verify.figures import Figures
 
 LOOK_AGAIN: Final = 10
@@ -36,12 +36,15 @@ def register(app: "Typer") -> None:
     import typer
 
     @app.command()
-    def status(
+    def status(  # noqa: PLR0913  a parameter for each option
         tenant: Annotated[str | None, typer.Argument(metavar="[TENANT]", help="Only this tenant.")] = None,
         *,
         watch: Annotated[bool, typer.Option("--watch", "-w", help="Look again and again, and show rates.")] = False,
         interval: Annotated[float, typer.Option(help="Seconds between two looks.", min=0.1)] = 2,
         times: Annotated[int, typer.Option(help="Stop --watch after so many looks.", min=0)] = 0,
+        dump: Annotated[
+            bool, typer.Option("--dump", help="Write down this host instead, for `plan --against FILE` elsewhere.")
+        ] = False,
         as_json: Annotated[bool, typer.Option("--json", help="Answer as JSON.")] = False,
     ) -> None:
         """Show uplinks, tenants and lanes of this host, what they carry, and whether anything has drifted.
@@ -50,7 +53,17 @@ def register(app: "Typer") -> None:
         net.netfilter.nf_conntrack_acct=1, for flows that begin after), what they have carried. Exit code 0: all is
         as it was applied; 4: something is not.
         """
+        if dump:
+            finish(write_down)
         finish(lambda: run(tenant, Manner(as_json, watch, interval, times)))
+
+
+def write_down() -> Exit:
+    """Print all that planning needs to know of this host."""
+    from laneway.cli.wire import dump
+
+    output.data(dump())
+    return Exit.DONE
 
 
 def run(tenant: str | None, manner: Manner) -> Exit:
@@ -81,6 +94,7 @@ class View(NamedTuple):
     steps: "tuple[Step, ...]"
     waiting: tuple[str, ...]
     rates: bool
+    host: "HostSettings"
 
     @property
     def code(self) -> Exit:
@@ -100,7 +114,7 @@ def _views(stored: "PolicySet", tenant: str | None, manner: Manner) -> "Iterator
     while True:
         now = _figures(scene)
         data = status_data(scene, tenant, now, before)
-        yield View({**data, "steps": steps}, steps, scene.aim.waiting, before is not None)
+        yield View({**data, "steps": steps}, steps, scene.aim.waiting, before is not None, stored.host)
         shown += 1
         if not manner.watch or shown == manner.times:
             return
@@ -128,7 +142,7 @@ def _tell(view: View, *, as_json: bool) -> None:
 
     if as_json:
         shown = {key: value for key, value in view.data.items() if key != "steps"}
-        output.answer({"in_sync": not view.steps, "drift": tell.as_json(view.steps), **shown})
+        output.answer({"in_sync": not view.steps, "drift": tell.as_json(view.steps, view.host), **shown})
         return
     from rich.console import Console
 

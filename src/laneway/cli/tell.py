@@ -6,13 +6,15 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from laneway.cli import output
-from laneway.plan.words import command, describe
+from laneway.plan.words import command, commands, describe
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from laneway.apply.transaction import Outcome
     from laneway.plan.steps import Step
+    from laneway.policy.model import HostSettings
+    from laneway.state.facts import Variant
 
 NOUNS = {
     "netns": "network namespace",
@@ -36,16 +38,28 @@ _PLURALS = {
 }
 
 
-def plan_text(steps: Sequence[Step]) -> str:
-    """Return a plan as commands a person could type, in order."""
-    return "\n".join(command(step) for step in steps)
+def plan_text(steps: Sequence[Step], host: HostSettings) -> str:
+    """Return a plan as commands a person could type, in order, on a host of these settings."""
+    return "\n".join(commands(steps, variant=_pinned(host)))
 
 
-def as_json(steps: Iterable[Step]) -> list[dict[str, str]]:
+def as_json(steps: Iterable[Step], host: HostSettings | None = None) -> list[dict[str, str]]:
     """Return a plan as data: what is done to which kind of object, in one line and as commands."""
+    variant = None if host is None else _pinned(host)
     return [
-        {"op": str(step.op), "kind": step.kind, "summary": describe(step), "command": command(step)} for step in steps
+        {
+            "op": str(step.op),
+            "kind": step.kind,
+            "summary": describe(step),
+            "command": command(step, variant=variant),
+        }
+        for step in steps
     ]
+
+
+def _pinned(host: HostSettings) -> Variant | None:
+    """Return the variant of iptables that the policy names, which need not be what `iptables` is on the host."""
+    return None if host.iptables == "auto" else host.iptables
 
 
 def tally(steps: Sequence[Step]) -> str:

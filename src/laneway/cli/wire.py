@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from laneway.apply import store
 from laneway.apply.target import Target, refuse_unknown_tenants, target
 from laneway.apply.trust import demand_trusted
 from laneway.cli.paths import policy_paths
+from laneway.errors import UsageError
 from laneway.policy.load import load
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import Path
 
     from laneway.apply.ports import Kernel, Ledger
+    from laneway.apply.saved import SavedHost
     from laneway.apply.transaction import Outcome
     from laneway.policy.model import PolicySet
     from laneway.state.host import HostState
@@ -61,6 +64,7 @@ def carry_out(scene: Scene, progress: Progress = lambda _done, _total: None, led
         field=aim.lanes.field,
         progress=progress,
         ledger=ledger,
+        variant=aim.facts.variant,
     )
 
 
@@ -75,11 +79,47 @@ def look(paths: Sequence[str | Path], *, prune: bool = False) -> Scene:
 
 def look_at(policy: PolicySet, *, prune: bool = False) -> Scene:
     """Return this host beside what `policy` asks of it."""
-    kernel = linux_host(policy.host.iptables)
+    return _scene(policy, linux_host(policy.host.iptables), memory=str(store.path()), prune=prune)
+
+
+def look_back(file: str, paths: Sequence[str | Path], *, prune: bool = False) -> Scene:
+    """Return the host that `file`, "-" for standard input, tells of beside what the policy asks of it."""
+    from laneway.apply.saved import MEMORY
+
+    host = _read_back(file)
+    policy = load(policy_paths(paths), base=store.ground(host.policy, prune=prune))
+    if policy.host.iptables not in ("auto", host.known.variant):
+        message = f"{file} tells of a host on which laneway uses the {host.known.variant} variant of iptables"
+        raise UsageError(f"{message}, the policy asks for {policy.host.iptables}", "apply that there first")
+    return _scene(policy, host, memory=MEMORY, prune=prune)
+
+
+def _read_back(file: str) -> SavedHost:
+    from laneway.apply.saved import saved_host
+
+    try:
+        text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{file}: {error.strerror}") from error
+    except ValueError as error:
+        raise UsageError(f"{file}: {error}") from error
+    return saved_host(text, file)
+
+
+def _scene(policy: PolicySet, kernel: Kernel, *, memory: str, prune: bool) -> Scene:
     observed = kernel.read()
     if not prune:
         refuse_unknown_tenants(policy, observed)
     facts = kernel.facts([uplink.interface for uplink in policy.uplinks])
-    memory = str(store.path())
     kept = tuple(tenant.name for tenant in policy.tenants if tenant.source.file == memory)
     return Scene(kernel, observed, target(policy, observed, facts), kept)
+
+
+def dump() -> str:
+    """Return this host as a text that `look_back` reads."""
+    from laneway.apply.saved import save
+    from laneway.policy.model import HostSettings
+
+    stored = store.applied()
+    host = stored.host if stored else HostSettings()
+    return save(linux_host(host.iptables), host, stored)

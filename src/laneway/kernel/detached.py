@@ -19,6 +19,7 @@ _BOOTED_WITH_SYSTEMD = Path("/run/systemd/system")
 """sd_booted(3)."""
 
 UNIT = "laneway-confirm"
+_STATE = "LANEWAY_STATE_DIR"
 
 
 def run_laneway_later(arguments: Sequence[str], *, seconds: float, log: Path) -> None:
@@ -31,7 +32,9 @@ def run_laneway_later(arguments: Sequence[str], *, seconds: float, log: Path) ->
     argv = [sys.executable, "-m", "laneway", *arguments]
     package = str(Path(laneway.__file__).resolve().parents[1])
     environment = {"PYTHONPATH": package, "PATH": os.defpath}
-    environment |= {name: os.environ[name] for name in ("LANEWAY_STATE_DIR",) if name in os.environ}
+    state = os.environ.get(_STATE)
+    if state:  # a daemon is in another directory: there a relative path would lead to nothing that waits
+        environment[_STATE] = str(Path(state).absolute())
     if _systemd_can():
         _ask_systemd(argv, environment, seconds)
     else:

@@ -6,7 +6,19 @@ import socket
 from struct import Struct
 from typing import TYPE_CHECKING, NamedTuple
 
-from laneway.kernel.netlink import CREATE, Request, attribute, attributes, chosen, nested, string, text, u32
+from laneway.kernel.netlink import (
+    CREATE,
+    NLM_F_CREATE,
+    NLM_F_REPLACE,
+    Request,
+    attribute,
+    attributes,
+    chosen,
+    nested,
+    string,
+    text,
+    u32,
+)
 from laneway.state.links import GROUP
 from laneway.state.prefix import IPV4, Prefix
 from laneway.state.routing import PROTOCOL
@@ -224,4 +236,7 @@ def address_request(kind: int, address: Prefix, link: int) -> Request:
         parts.append(u32(_IFA_FLAGS, flags))
     parts.append(attribute(_IFA_PROTO, bytes([PROTOCOL])))
     header = _ADDRESS.pack(family, address.length, flags, 0, link)
-    return Request(kind, CREATE if kind == RTM_NEWADDR else 0, header + b"".join(parts))
+    # On our own links only: one that is there already was typed by hand, without the mark that ip(8) cannot give
+    # before 6.3, and gets it.
+    made = NLM_F_CREATE | NLM_F_REPLACE if kind == RTM_NEWADDR else 0
+    return Request(kind, made, header + b"".join(parts))

@@ -139,7 +139,7 @@ def _replace(kernel: NetlinkSocket, steps: Sequence[Step]) -> None:
     for step in steps:
         old: Link = step.old
         new: Link = step.new
-        if new.kind is LinkKind.PEER or (old.kind, old.group, old.peer) == (new.kind, new.group, new.peer):
+        if new.can_be_made_of(old):
             deliver_everywhere(kernel, [step], _difference, special=_SPECIAL)
             deliver_everywhere(kernel, [step], _port_difference, special=_SPECIAL)
         else:
@@ -171,8 +171,7 @@ def _port_difference(_: NetlinkSocket, step: Step) -> Request | None:
 
 def run_addresses(kernel: NetlinkSocket, op: Op, steps: Sequence[Step]) -> None:
     """Do steps of the kind "addresses"; raises StepFailed."""
-    special = {errno.EEXIST: "the link has that address already, and not from laneway"}
-    deliver_everywhere(kernel, steps, _delete_address if op is Op.DELETE else _add_address, special=special)
+    deliver_everywhere(kernel, steps, _delete_address if op is Op.DELETE else _add_address)
 
 
 def _add_address(kernel: NetlinkSocket, step: Step) -> Request:

@@ -199,7 +199,7 @@ class NetlinkSocket:
             while start < len(requests):
                 start = self._flight(requests, start, refusals)
         except OSError as error:
-            raise refused("the kernel does not answer on a netlink socket", error) from error
+            raise _unanswered("the kernel does not answer on a netlink socket", error) from error
         return refusals
 
     def _flight(self, requests: Sequence[Request], start: int, refusals: list[Refusal]) -> int:
@@ -276,7 +276,18 @@ class NetlinkSocket:
                     _raise_refusal(flags, part)
                     return None if interrupted else found
         except OSError as error:
-            raise refused("cannot read the kernel's objects by netlink", error) from error
+            raise _unanswered("cannot read the kernel's objects by netlink", error) from error
+
+
+def _unanswered(what: str, error: OSError) -> HostRefused:
+    """Return the error for a conversation that failed; SO_RCVTIMEO ends a wait with EAGAIN (socket(7))."""
+    if error.errno != errno.EAGAIN:
+        return refused(what, error)
+    # Every change of links, addresses and routes on the machine, in any network namespace, takes turns at one lock.
+    hint = (
+        "another program keeps the kernel busy, such as one that deletes thousands of links: try again when it is done"
+    )
+    return HostRefused(f"{what}: no answer within {_TIMEOUT} seconds", hint)
 
 
 def _messages(datagram: bytes) -> Iterator[tuple[int, int, int, bytes]]:

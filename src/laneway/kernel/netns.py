@@ -13,7 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from laneway.errors import StepFailed
+from laneway.errors import HostRefused, StepFailed
 from laneway.kernel.link_messages import DUMP_LINKS, RTM_GETLINK, Change, SeenLink, delete_link, links, set_link
 from laneway.kernel.netlink import NetlinkSocket
 from laneway.kernel.reasons import failed, refused
@@ -27,9 +27,6 @@ if TYPE_CHECKING:
 
 RUN = Path("/run/netns")
 LOOPBACK = "lo"
-HALF_MADE = Netns(alias="", up=False)
-"""What a namespace of ours is that has its file but was not mounted on it."""
-
 _CLAIM = b"laneway\n"
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,254}")
 
@@ -70,7 +67,13 @@ def _in_thread(work: Callable[[], None]) -> None:
             raised.append(error)
 
     thread = threading.Thread(target=body, name="laneway-netns")
-    thread.start()
+    try:
+        thread.start()
+    except RuntimeError as error:  # EAGAIN of clone(2), which Python does not pass on
+        message = "cannot look into network namespaces: the kernel gives this process no further thread"
+        raise HostRefused(
+            message, "too many processes, or too little memory: see `ulimit -u`, pids.max of the cgroup"
+        ) from error
     thread.join()
     if raised:
         raise raised[0]

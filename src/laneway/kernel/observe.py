@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from typing import TYPE_CHECKING, NamedTuple
 
 from laneway.kernel import netns
@@ -17,6 +18,7 @@ from laneway.kernel.link_messages import (
     carried_sysctls,
     links,
 )
+from laneway.kernel.reasons import refused
 from laneway.kernel.route_messages import (
     DUMP_RULES,
     RTM_GETROUTE,
@@ -27,12 +29,15 @@ from laneway.kernel.route_messages import (
     routes,
     rules,
 )
-from laneway.state.links import HOST, AddressKey, Link, LinkKey, LinkKind
+from laneway.state.links import HALF_MADE, HOST, AddressKey, Link, LinkKey, LinkKind
 from laneway.state.routing import MAIN_TABLE, PROTOCOL, RouteKey
 
 if TYPE_CHECKING:
     from laneway.kernel.netlink import NetlinkSocket
     from laneway.state.host import HostState
+
+
+_SHORT_OF = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN})
 
 
 class _Seen(NamedTuple):
@@ -71,7 +76,7 @@ def _rest(kernel: NetlinkSocket, seen: list[SeenLink]) -> _Seen:
 def _namespaces(state: HostState) -> dict[int, LinkKey]:
     """Add what is inside our network namespaces; return the veth ends there by the index of their host's ends."""
     present = netns.names()
-    state.netns.update(dict.fromkeys(present.half_made, netns.HALF_MADE))
+    state.netns.update(dict.fromkeys(present.half_made, HALF_MADE))
     peers: dict[int, LinkKey] = {}
 
     def look(name: str, kernel: NetlinkSocket) -> None:
@@ -89,7 +94,10 @@ def _namespaces(state: HostState) -> dict[int, LinkKey]:
         _addresses(name, seen, state)
         _routes(name, seen, state)
 
-    netns.visit(present.mounted, look)  # one that cannot be entered is not ours
+    for name, error in netns.visit(present.mounted, look).items():
+        if error.errno in _SHORT_OF:
+            raise refused(f"cannot look into network namespace {name}", error)
+        # Any other that cannot be entered is not ours.
     return peers
 
 

@@ -10,10 +10,11 @@ from laneway.kernel.empty_tables import delete_empty_table
 from laneway.kernel.iptables_variant import PROGRAMS
 from laneway.kernel.restore_failure import RESOURCE_PROBLEM, lock_was_held, restore_failed
 from laneway.kernel.restore_input import Line, depends_on_present, family_of, restore_input
-from laneway.kernel.save_text import MADE_CHAIN, USER_CHAIN, ours, saved_counters, saved_tables
+from laneway.kernel.save_text import USER_CHAIN, ours, saved_counters, saved_tables
 from laneway.kernel.tools import run_tool
 from laneway.kernel.xt_tables import instantiated_tables, save_output
 from laneway.plan.steps import Op, Step
+from laneway.state.chain_text import MADE_CHAIN
 from laneway.state.prefix import FAMILIES
 
 if TYPE_CHECKING:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from laneway.kernel.save_text import MADE_CHAIN, PRIOR_CHAIN, PRIOR_COMMENT, PRIOR_TABLE, USER_CHAIN, jump_target, ours
+from laneway.kernel.save_text import USER_CHAIN, jump_target, ours
 from laneway.plan.steps import Op
-from laneway.state.chain_text import jump_text, rule_text
-from laneway.state.chains import ChainRule, NoTarget
+from laneway.state.chain_text import MADE_CHAIN, PRIOR_CHAIN, PRIOR_TABLE, jump_text, prior_rule, rule_text
 from laneway.state.prefix import IPV4
 
 if TYPE_CHECKING:
@@ -120,7 +119,6 @@ def _prior_lines(steps: Sequence[Step], present: Mapping[str, SavedTable]) -> It
     if priors or before:
         yield Line(f":{PRIOR_CHAIN} - [0:0]", last)
     for key in sorted(priors):
-        note = ChainRule((), NoTarget(), f"{PRIOR_COMMENT}{key}={priors[key]}")
-        yield Line(f"-A {PRIOR_CHAIN} {rule_text(note, family=IPV4)}", last)
+        yield Line(f"-A {PRIOR_CHAIN} {rule_text(prior_rule(key, priors[key]), family=IPV4)}", last)
     if before and not priors:
         yield Line(f"-X {PRIOR_CHAIN}", last)

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from laneway.kernel.ports import ChainsRead
-from laneway.state.chain_text import parse_rule
+from laneway.state.chain_text import MADE_CHAIN, PRIOR_CHAIN, PRIOR_COMMENT, PRIOR_TABLE, parse_rule
 from laneway.state.chains import BaseJump, ChainKey, ChainRule, Jump, JumpKey, XtTable
 from laneway.state.prefix import IPV4
 
@@ -20,13 +20,6 @@ PREFIX = "LANEWAY-"
 
 USER_CHAIN = "LANEWAY-USER"
 """The operator's own chain among ours: made once, never emptied."""
-
-MADE_CHAIN = "LANEWAY-MADE"
-"""An empty chain in each nftables table that laneway was the first to write to: the table goes with our last chain."""
-
-PRIOR_CHAIN = "LANEWAY-PRIOR"
-PRIOR_TABLE = XtTable.MANGLE
-PRIOR_COMMENT = "lw:prior:"
 
 _JUMP_TO_OURS = re.compile(r"(?:^| )-[jg] (LANEWAY-\S+)$")
 _NO_POLICY = "-"

@@ -13,7 +13,7 @@ from laneway.kernel.reasons import failed
 from laneway.kernel.set_messages import DUMP_NAMES, LIST, dump_set, entry_request, names, parse_set
 from laneway.plan.steps import Op, Step
 from laneway.state.prefix import IPV4
-from laneway.state.sets import MAX_ENTRIES, IpSet
+from laneway.state.sets import ASIDE, MAX_ENTRIES, IpSet
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -25,9 +25,6 @@ if TYPE_CHECKING:
 
 PREFIX = "lw-"
 """What the names of our sets begin with; no other mark of ownership fits on a set."""
-
-_ASIDE = "lw-aside"
-"""The set that is filled before it is exchanged with a live one; left by a kill, it is ours by its name."""
 
 # linux/netfilter/ipset/ip_set.h, enum ipset_errno, with the types' own from 4352 on.
 _SPECIAL = {
@@ -110,18 +107,18 @@ def _replace(ipset: IPSet, step: Step) -> None:
         _destroy(ipset, step)
         _make(ipset, step.key, new)
         return
-    _destroy(ipset, step._replace(key=_ASIDE))
-    _make(ipset, _ASIDE, new)
+    _destroy(ipset, step._replace(key=ASIDE))
+    _make(ipset, ASIDE, new)
     _copy_entries(step, new)
-    ipset.swap(_ASIDE, step.key)
-    ipset.destroy(_ASIDE)
+    ipset.swap(ASIDE, step.key)
+    ipset.destroy(ASIDE)
 
 
 def _copy_entries(step: Step, header: IpSet) -> None:
     with NetlinkSocket(NETFILTER) as kernel:
         entries = parse_set(step.key, kernel.dump(LIST, dump_set(step.key))).entries
         requests = [
-            (step, entry_request(Op.CREATE, entry._replace(set=_ASIDE), mark if header.marks else None))
+            (step, entry_request(Op.CREATE, entry._replace(set=ASIDE), mark if header.marks else None))
             for entry, mark in entries.items()
         ]
         deliver(kernel, requests, special=_SPECIAL)

@@ -20,8 +20,9 @@ PROTOCOLS_PATH = "/etc/iproute2/rt_protos.d/laneway.conf"
 HEADER = "# laneway: lane tables. The numbers are leases, kept for a tenant's life; `laneway apply` writes this file."
 CROSSING_NAME = "lw._crossing"
 
-_SETTINGS = re.compile(r"^# base (\d+) uplink-bits (\d+) next-owner (\d+)$", re.MULTILINE)
-_LINE = re.compile(r"^(\d+) lw\.([a-z0-9_-]+)\.([a-z0-9-]+)$", re.MULTILINE)
+_MOST_BITS = 32  # of a mark: a damaged file must not have a number shifted by more
+_SETTINGS = re.compile(r"^# base (\d{1,10}) uplink-bits (\d{1,10}) next-owner (\d{1,10})$", re.MULTILINE)
+_LINE = re.compile(r"^(\d{1,10}) lw\.([a-z0-9_-]+)\.([a-z0-9-]+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,8 @@ def parse(text: str) -> Leases:
     if settings is None:
         return Leases()
     base, bits, next_owner = (int(group) for group in settings.groups())
+    if bits > _MOST_BITS:
+        return Leases()
     owners: dict[str, int] = {}
     uplinks: dict[str, int] = {}
     for table, owner, uplink in _LINE.findall(text):

@@ -54,16 +54,14 @@ def _is_ipv6_routing(step: Step) -> bool:
 def _batch(step: Step) -> Iterator[str]:
     """Yield the lines of ip -batch; what is done inside a namespace goes by `netns exec`."""
     for part in command(step).split(" && "):
-        words = part.split()[1:]
+        words = part.replace("'", '"').split()[1:]
         if words[0] in ("-4", "-6"):
             words = words[1:]
         if words[0] == "-n":
             inside = " ".join(word for word in words[2:] if word != "-4")
             yield f"netns exec {words[1]} ip {inside}"
         else:
-            yield " ".join(words).replace("'", '"')
-    if step.kind == "netns":
-        yield f"netns exec {step.key} ip link set lo up"
+            yield " ".join(words)
 
 
 def _ipset(desired: HostState) -> Iterator[str]:

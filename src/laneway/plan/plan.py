@@ -7,10 +7,12 @@ the tenant's links next, and only then the walls around them.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from laneway.compile.names import USER
 from laneway.plan.diff import diff
+from laneway.plan.implied import without_links
 from laneway.plan.steps import Op, Step
 from laneway.state.chains import ChainRule, Jump, XtTable
 from laneway.state.host import recorded_priors
@@ -63,6 +65,7 @@ _WALLS_FIRST = {XtTable.FILTER: 0, XtTable.NAT: 1, XtTable.RAW: 2, XtTable.MANGL
 
 def plan(desired: HostState, observed: HostState) -> tuple[Step, ...]:
     """Return the steps, in order, that make `observed` into `desired`; none when they are alike."""
+    observed = _without_recreated(desired, observed)
     wanted, present = desired.kinds(), observed.kinds()
     deltas = {kind: diff(wanted[kind], present[kind]) for kind in CREATE_ORDER}
     made: list[Step] = []
@@ -77,6 +80,19 @@ def plan(desired: HostState, observed: HostState) -> tuple[Step, ...]:
         steps = sorted((step for step in steps if not _kept(step)), key=_creation_rank)
         gone += reversed(steps)
     return (*made, *_without_implied(gone, observed))
+
+
+def _without_recreated(desired: HostState, observed: HostState) -> HostState:
+    """Return `observed` less what goes when a link is made anew, since it cannot be changed into the desired one."""
+    recreated = {
+        key: link
+        for key, link in observed.links.items()
+        if key in desired.links and not desired.links[key].can_be_made_of(link)
+    }
+    if not recreated:
+        return observed
+    left = without_links(observed, recreated.keys())
+    return replace(left, links={**left.links, **recreated})
 
 
 def _kept(step: Step) -> bool:

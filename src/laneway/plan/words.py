@@ -2,39 +2,72 @@
 
 from __future__ import annotations
 
-import re
-from typing import TYPE_CHECKING, Any, Final
+import shlex
+from typing import TYPE_CHECKING, Final
 
+from laneway.plan.rule_commands import (
+    chain_command,
+    clearing_commands,
+    here_document,
+    jump_command,
+    prior_command,
+    signing_commands,
+    tool,
+)
 from laneway.plan.steps import Op
-from laneway.state.chain_text import jump_text, rule_text
-from laneway.state.links import HOST, LinkKind
+from laneway.state.links import GROUP, HALF_MADE, HOST, Link, LinkKind
 from laneway.state.prefix import IPV4, Prefix, address_text
 from laneway.state.routing import PROTOCOL, RouteKind, RuleAction
+from laneway.state.sets import ASIDE
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from laneway.plan.steps import Step
-    from laneway.state.links import Link, LinkKey
+    from laneway.state.facts import Variant
+    from laneway.state.links import LinkKey, Netns
     from laneway.state.routing import FibRule, Route, RouteKey
     from laneway.state.sets import SetEntry
 
 PROTOCOL_NAMES = {1: "icmp", 6: "tcp", 17: "udp", 58: "icmpv6"}
 
 
-def describe(step: Step) -> str:
+def describe(step: Step, *, variant: Variant | None = None) -> str:  # noqa: PLR0911  one case a kind
     """Return one line that says what a step does."""
-    if step.kind == "chains":
-        return f"{_tool(step.key.family)} -t {step.key.table}, chain {step.key.name}: {step.op}"
-    if step.kind == "files":
-        return f"{step.key}: {step.op}"
+    key = step.key
+    match step.kind:
+        case "netns":
+            return f"ip netns {_verb(step, 'add', 'del')} {key}"
+        case "priors":
+            return f"{tool(IPV4, variant)} -t mangle, value of {key} before laneway: {step.op}"
+        case "chains":
+            return f"{tool(key.family, variant)} -t {key.table}, chain {key.name}: {step.op}"
+        case "jumps":
+            return f"{tool(key.family, variant)} -t {key.table}, jump from {key.base} to {key.chain}: {step.op}"
+        case "files":
+            return f"{key}: {step.op}"
+        case "leftovers":
+            return describe(step._replace(kind=key.kind, key=key.key), variant=key.variant)
+        case _:
+            return command(step).splitlines()[0]
+
+
+def command(step: Step, *, variant: Variant | None = None) -> str:
+    """Return what a person would type into a shell to do a step.
+
+    With a variant, of iptables, its programs are called by their full names: `iptables` may be the other one.
+    """
     if step.kind == "leftovers":
-        inner = describe(step._replace(kind=step.key.kind, key=step.key.key))
-        return re.sub(r"\b(ip6?tables)\b", rf"\1-{step.key.variant}", inner)
-    return command(step).splitlines()[0]
-
-
-def command(step: Step) -> str:
-    """Return the command, or for chains and files the commands, that a person would type to do a step."""
+        return command(step._replace(kind=step.key.kind, key=step.key.key), variant=step.key.variant)
+    if step.kind in _RULE_COMMANDS:
+        return _RULE_COMMANDS[step.kind](step, variant)
     return _COMMANDS[step.kind](step)
+
+
+def commands(steps: Sequence[Step], *, variant: Variant | None = None) -> tuple[str, ...]:
+    """Return what a person would type to do `steps`, in order."""
+    typed = tuple(command(step, variant=variant) for step in steps)
+    return (*signing_commands(steps), *typed, *clearing_commands(steps)) if variant == "nft" else typed
 
 
 def _verb(step: Step, make: str, remove: str) -> str:
@@ -42,13 +75,22 @@ def _verb(step: Step, make: str, remove: str) -> str:
 
 
 def _netns(step: Step) -> str:
-    return f"ip netns {_verb(step, 'add', 'del')} {step.key}"
+    name = shlex.quote(step.key)
+    if step.op == Op.DELETE:
+        return f"ip netns del {name}"
+    wanted: Netns = step.new
+    made = f"ip netns add {name} && " if step.op == Op.CREATE else ""
+    if step.old == HALF_MADE:  # perhaps no more than a name
+        made = (
+            f"{{ ip netns exec {name} true 2>/dev/null || {{ rm -f /run/netns/{name}; ip netns add {name}; }}; }} && "
+        )
+    return f"{made}ip -n {name} link set lo group {GROUP} alias {shlex.quote(wanted.alias)} {_up(wanted.up)}"
 
 
 def _address(step: Step) -> str:
     nodad = " nodad" if step.key.address.family != IPV4 and step.op != Op.DELETE else ""
-    inside = _inside(step.key.netns)
-    return f"ip{inside} addr {_verb(step, 'add', 'del')} {step.key.address} dev {step.key.link}{nodad}"
+    inside, link = _inside(step.key.netns), shlex.quote(step.key.link)
+    return f"ip{inside} addr {_verb(step, 'add', 'del')} {step.key.address} dev {link}{nodad}"
 
 
 def _fib_rule(step: Step) -> str:
@@ -57,35 +99,65 @@ def _fib_rule(step: Step) -> str:
 
 def _sysctl(step: Step) -> str:
     # With slashes between its parts an interface name may have dots (sysctl(8)).
-    return f"sysctl -w {step.key}={step.new}"
+    return f"sysctl -w {shlex.quote(f'{step.key}={step.new}')}"
 
 
 def _file(step: Step) -> str:
-    return f"rm {step.key}" if step.op == Op.DELETE else f"cat > {step.key} <<'END'\n{step.new}END"
+    path = shlex.quote(step.key)
+    if step.op != Op.DELETE:
+        return here_document(f"install -D -m 644 /dev/stdin {path}", step.new)
+    inside = step.key.startswith("/etc/netns/")
+    directories = f"{shlex.quote(step.key.rpartition('/')[0])} /etc/netns"
+    return f"rm -f {path}" + (f" && rmdir --ignore-fail-on-non-empty {directories}" if inside else "")
 
 
 def _inside(netns: str) -> str:
-    return f" -n {netns}" if netns != HOST else ""
+    return f" -n {shlex.quote(netns)}" if netns != HOST else ""
+
+
+def _up(up: bool) -> str:  # noqa: FBT001
+    return "up" if up else "down"
 
 
 def _link(step: Step) -> str:
     key: LinkKey = step.key
+    removed = f"ip{_inside(key.netns)} link del {shlex.quote(key.name)}"
     if step.op == Op.DELETE:
-        return f"ip{_inside(key.netns)} link del {key.name}"
+        return removed
     link: Link = step.new
-    up = "up" if link.up else "down"
-    hairpin = " type bridge_slave hairpin on" if link.hairpin else ""
-    if link.kind == LinkKind.PEER or step.op == Op.REPLACE:
-        master = f" master {link.master}" if link.master else ""
-        alias = f" alias '{link.alias}'" if link.alias and step.op == Op.REPLACE else ""
-        return f"ip{_inside(key.netns)} link set {key.name}{master}{alias} {up}{hairpin}"
+    if step.op == Op.REPLACE and not link.can_be_made_of(step.old):
+        return f"{removed} && {_new_link(key, link)}"
+    if link.kind != LinkKind.PEER and step.op == Op.CREATE:
+        return _new_link(key, link)
+    return " && ".join(f"ip{_inside(key.netns)} link set {shlex.quote(key.name)}{each}" for each in _changes(step))
+
+
+def _changes(step: Step) -> Iterator[str]:
+    """Yield what follows `ip link set NAME` to change a link; as a port of its bridge only once it is one."""
+    old: Link = step.old or Link(step.new.kind)
+    new: Link = step.new
+    mac = f" address {new.mac.hex(':')}" if new.mac not in (b"", old.mac) else ""
+    alias = f" alias {shlex.quote(new.alias)}" if new.alias or old.alias else ""
+    master = ""
+    if new.master != old.master:
+        master = f" master {shlex.quote(new.master)}" if new.master else " nomaster"
+    yield f"{mac}{master}{alias} {_up(new.up)}"
+    if new.master and (new.master, new.hairpin) != (old.master, old.hairpin):
+        yield f" type bridge_slave hairpin {'on' if new.hairpin else 'off'}"
+
+
+def _new_link(key: LinkKey, link: Link) -> str:
+    name = shlex.quote(key.name)
     if link.kind == LinkKind.BRIDGE:
         mac = f" address {link.mac.hex(':')}" if link.mac else ""
-        made = f"ip link add {key.name}{mac} group {link.group} type bridge"
+        made = f"ip link add {name}{mac} group {link.group} type bridge"
     else:
-        peer = f" peer name {link.peer.name} group {link.group} netns {link.peer.netns}" if link.peer else ""
-        made = f"ip link add {key.name} group {link.group} master {link.master} type veth{peer}"
-    return f"{made} && ip link set {key.name} alias '{link.alias}' {up}{hairpin}"
+        peer = link.peer
+        far = f" peer name {shlex.quote(peer.name)} group {link.group} netns {shlex.quote(peer.netns)}" if peer else ""
+        master = f" master {shlex.quote(link.master)}" if link.master else ""
+        made = f"ip link add {name} group {link.group}{master} type veth{far}"
+    hairpin = " type bridge_slave hairpin on" if link.hairpin else ""
+    return f"{made} && ip link set {name} alias {shlex.quote(link.alias)} {_up(link.up)}{hairpin}"
 
 
 def route_text(key: RouteKey, route: Route) -> str:
@@ -102,7 +174,7 @@ def route_text(key: RouteKey, route: Route) -> str:
 def _route(step: Step) -> str:
     verb = {Op.CREATE: "add", Op.REPLACE: "replace", Op.DELETE: "del"}[step.op]
     route = step.old if step.op == Op.DELETE else step.new
-    text = route_text(step.key, route)
+    text = shlex.join(route_text(step.key, route).split())
     inside, family = _inside(step.key.netns), f" -{step.key.to.family}"
     return f"ip{inside}{family} route {verb} {text} table {step.key.table} proto {PROTOCOL}"
 
@@ -119,11 +191,19 @@ def fib_rule_text(rule: FibRule) -> str:
 
 
 def _set(step: Step) -> str:
+    name = step.key
     if step.op == Op.DELETE:
-        return f"ipset destroy {step.key}"
+        return f"ipset destroy {name}"
     family = "inet" if step.new.family == IPV4 else "inet6"
     marks = " skbinfo" if step.new.marks else ""
-    return f"ipset create {step.key} {step.new.type} family {family} maxelem 1048576{marks}"
+    header = f"{step.new.type} family {family} maxelem 1048576{marks}"
+    if step.op == Op.CREATE:
+        return f"ipset create {name} {header}"
+    if step.old[:2] != step.new[:2]:
+        return f"ipset destroy {name} && ipset create {name} {header}"
+    unmarked = "" if step.new.marks else "; s/ skbmark [^ ]*//"
+    filled = f"ipset save {name} | sed -n '/^add/{{s/^add {name} /add {ASIDE} /{unmarked};p}}' | ipset restore"
+    return f"ipset create {ASIDE} {header} && {filled} && ipset swap {ASIDE} {name} && ipset destroy {ASIDE}"
 
 
 def entry_text(entry: SetEntry) -> str:
@@ -146,7 +226,7 @@ def _bare(prefix: Prefix) -> str:
 
 
 def _entry(step: Step) -> str:
-    text = f"{step.key.set} {entry_text(step.key)}"
+    text = f"{step.key.set} {shlex.quote(entry_text(step.key))}"
     if step.op == Op.DELETE:
         return f"ipset del {text}"
     mark = f" skbmark {step.new}" if step.new is not None else ""
@@ -154,43 +234,15 @@ def _entry(step: Step) -> str:
     return f"ipset {exist}add {text}{mark}"
 
 
-def _tool(family: int) -> str:
-    return "iptables" if family == IPV4 else "ip6tables"
-
-
-def _iptables(step: Step) -> str:
-    if step.kind == "priors":
-        return f"# remember {step.key} = {step.new if step.op != Op.DELETE else step.old}"
-    tool, table = _tool(step.key.family), step.key.table
-    if step.kind == "jumps":
-        jump: Any = step.old if step.op == Op.DELETE else step.new
-        text = jump_text(step.key, jump, family=step.key.family)
-        where = f"-D {step.key.base}" if step.op == Op.DELETE else f"-I {step.key.base} 1"
-        again = f" && {tool} -w 5 -t {table} -D {step.key.base} …" if step.op == Op.REPLACE else ""
-        return f"{tool} -w 5 -t {table} {where} {text}{again}"
-    if step.op == Op.DELETE:
-        return f"{tool} -w 5 -t {table} -F {step.key.name} && {tool} -w 5 -t {table} -X {step.key.name}"
-    rules = "".join(f"-A {step.key.name} {rule_text(rule, family=step.key.family)}\n" for rule in step.new)
-    return f"{tool}-restore -w 5 --noflush <<'END'\n*{table}\n:{step.key.name} - [0:0]\n{rules}COMMIT\nEND"
-
-
-def _leftover(step: Step) -> str:
-    text = command(step._replace(kind=step.key.kind, key=step.key.key))
-    return re.sub(r"\b(ip6?tables)\b", rf"\1-{step.key.variant}", text)
-
-
 _COMMANDS: Final = {
     "netns": _netns,
     "links": _link,
     "addresses": _address,
-    "priors": _iptables,
     "sysctls": _sysctl,
     "routes": _route,
     "files": _file,
     "sets": _set,
     "entries": _entry,
     "fib_rules": _fib_rule,
-    "chains": _iptables,
-    "jumps": _iptables,
-    "leftovers": _leftover,
 }
+_RULE_COMMANDS: Final = {"chains": chain_command, "jumps": jump_command, "priors": prior_command}

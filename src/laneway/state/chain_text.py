@@ -42,6 +42,7 @@ from laneway.state.chains import (
     ToPorts,
     ToPrefix,
     Verdict,
+    XtTable,
 )
 from laneway.state.prefix import IPV4, IPV6, Prefix, address_text
 
@@ -49,7 +50,27 @@ if TYPE_CHECKING:
     from laneway.state.chains import Match, Target
     from laneway.state.marks import FwMark
 
-__all__ = ["canonical", "canonical_matches", "jump_text", "parse_rule", "rule_text"]
+__all__ = [
+    "MADE_CHAIN",
+    "PRIOR_CHAIN",
+    "PRIOR_COMMENT",
+    "PRIOR_TABLE",
+    "canonical",
+    "canonical_matches",
+    "jump_text",
+    "parse_rule",
+    "prior_rule",
+    "rule_text",
+]
+
+MADE_CHAIN = "LANEWAY-MADE"
+"""An empty chain in each nftables table that laneway was the first to write to: the table goes with our last chain."""
+
+PRIOR_CHAIN = "LANEWAY-PRIOR"
+"""Nothing jumps to it: its rules remember, in their comments, what sysctls were before laneway."""
+
+PRIOR_TABLE = XtTable.MANGLE
+PRIOR_COMMENT = "lw:prior:"
 
 _ALL_BITS = 0xFFFFFFFF
 
@@ -75,6 +96,11 @@ def rule_text(rule: ChainRule | ForeignRule, *, family: int) -> str:
 def jump_text(key: JumpKey, jump: BaseJump, *, family: int) -> str:
     """Return what follows `-A BASE ` for the jump to a chain of ours."""
     return rule_text(ChainRule(jump.matches, Jump(key.chain)), family=family)
+
+
+def prior_rule(key: str, value: str) -> ChainRule:
+    """Return the rule that remembers what sysctl `key` was."""
+    return ChainRule((), NoTarget(), f"{PRIOR_COMMENT}{key}={value}")
 
 
 def canonical(rule: ChainRule) -> ChainRule:

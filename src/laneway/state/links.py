@@ -29,6 +29,10 @@ class Netns(NamedTuple):
     up: bool = True  # its loopback link
 
 
+HALF_MADE = Netns(alias="", up=False)
+"""What a namespace of ours is that has its file but was not mounted on it."""
+
+
 class LinkKey(NamedTuple):
     """A link's identity."""
 
@@ -47,6 +51,10 @@ class Link(NamedTuple):
     mac: bytes = b""  # for BRIDGE alone: given, so that a port that comes or goes does not change it
     alias: str = ""  # for people: ifalias, up to 255 bytes
     up: bool = True
+
+    def can_be_made_of(self, other: Link) -> bool:
+        """Return whether a link that is `other` can be changed into this one; if not, it must be made anew."""
+        return self.kind == LinkKind.PEER or (self.kind, self.group, self.peer) == (other.kind, other.group, other.peer)
 
 
 class AddressKey(NamedTuple):

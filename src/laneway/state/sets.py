@@ -10,6 +10,9 @@ from laneway.state.prefix import Prefix
 MAX_ENTRIES = 1 << 20
 """`maxelem` of every set: a bound, not an allocation."""
 
+ASIDE = "lw-aside"
+"""The set that is filled before it is exchanged with a live one; left by a kill, it is ours by its name."""
+
 
 class SetType(StrEnum):
     """The set types in use, with ipset's own names."""
