@@ -50,7 +50,7 @@ REMEMBERED = "LANEWAY-PRIOR -m comment --comment lw:prior:net/ipv4/ip_forward="
             Step(Op.REPLACE, "jumps", JUMP, BaseJump(first=False), BaseJump()),
             "{ echo '*filter'; iptables-save -t filter"
             r" | sed -n 's/^-A \(FORWARD .*-[jg] LANEWAY-FORWARD\)$/-D \1/p';"
-            """ echo '-I FORWARD 1 -m comment --comment "lw:-:jump" -j LANEWAY-FORWARD'; echo COMMIT; }"""
+            """ echo '-I FORWARD 1 -j LANEWAY-FORWARD'; echo COMMIT; }"""
             " | iptables-restore -w 5 --noflush",
             id="a jump to its place",
         ),
