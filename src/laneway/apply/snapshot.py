@@ -39,7 +39,7 @@ def _columns(values: Collection[Any]) -> tuple[type | None, Any]:
     """
     types = set(map(type, values))
     kind = types.pop() if len(types) == 1 else None
-    if kind is not None and getattr(kind, "_fields", ()):
+    if kind is not None and getattr(kind, "_fields", None):
         return kind, [_columns(column) for column in zip(*values, strict=True)]
     return None, list(values)
 

@@ -22,6 +22,7 @@ from laneway.kernel.route_messages import (
     RTM_GETROUTE,
     RTM_GETRULE,
     SeenRoute,
+    SeenRule,
     as_route,
     dump_routes,
     routes,
@@ -35,6 +36,15 @@ if TYPE_CHECKING:
     from laneway.state.host import HostState
 
 
+class Sight(NamedTuple):
+    """All that was seen on the host, ours and others', for who asks about others right after."""
+
+    links: list[SeenLink]
+    addresses: list[SeenAddress]
+    rules: list[SeenRule]
+    strangers: frozenset[str]  # names under /run/netns that are not ours
+
+
 class _Seen(NamedTuple):
     """What the kernel told of one network namespace."""
 
@@ -43,17 +53,17 @@ class _Seen(NamedTuple):
     routes: list[SeenRoute]
 
 
-def read(kernel: NetlinkSocket, state: HostState) -> None:
+def read(kernel: NetlinkSocket, state: HostState) -> Sight:
     """Add to `state` what of ours the host's own network namespace and those of our workloads hold."""
-    peers = _namespaces(state)
+    peers, strangers = _namespaces(state)
     links_here = _links(kernel)
     _host_links(links_here, peers, state)
     seen = _rest(kernel, links_here)
     _addresses(HOST, seen, state)
     _routes(HOST, seen, state)
-    for each in rules(kernel.dump(RTM_GETRULE, DUMP_RULES)):
-        if each.ours:
-            state.fib_rules[each.rule] = None
+    all_rules = list(rules(kernel.dump(RTM_GETRULE, DUMP_RULES)))
+    state.fib_rules.update((each.rule, None) for each in all_rules if each.ours)
+    return Sight(links_here, seen.addresses, all_rules, strangers)
 
 
 def _links(kernel: NetlinkSocket) -> list[SeenLink]:
@@ -68,16 +78,21 @@ def _rest(kernel: NetlinkSocket, seen: list[SeenLink]) -> _Seen:
     )
 
 
-def _namespaces(state: HostState) -> dict[int, LinkKey]:
-    """Add what is inside our network namespaces; return the veth ends there by the index of their host's ends."""
+def _namespaces(state: HostState) -> tuple[dict[int, LinkKey], frozenset[str]]:
+    """Add what is inside our network namespaces.
+
+    Returns the veth ends there by the index of their host's ends, and the names under /run/netns that are not ours.
+    """
     present = netns.names()
     state.netns.update(dict.fromkeys(present.half_made, netns.HALF_MADE))
     peers: dict[int, LinkKey] = {}
+    strangers = set(present.others)
 
     def look(name: str, kernel: NetlinkSocket) -> None:
         links_there = _links(kernel)
         ours = netns.loopback(links_there)
         if ours is None:
+            strangers.add(name)
             return
         state.netns[name] = ours
         seen = _rest(kernel, links_there)
@@ -89,8 +104,8 @@ def _namespaces(state: HostState) -> dict[int, LinkKey]:
         _addresses(name, seen, state)
         _routes(name, seen, state)
 
-    netns.visit(present.mounted, look)  # one that cannot be entered is not ours
-    return peers
+    strangers.update(netns.visit(present.mounted, look))  # one that cannot be entered is not ours
+    return peers, frozenset(strangers)
 
 
 def _kind(name: str) -> LinkKind:
