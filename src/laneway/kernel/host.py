@@ -14,15 +14,16 @@ from laneway.kernel.netlink import NetlinkSocket
 from laneway.kernel.save_text import USER_CHAIN
 from laneway.plan.steps import Op
 from laneway.state.facts import Foreign, HostFacts
-from laneway.state.host import HostState, recorded_priors
+from laneway.state.host import HostState, ReadBack, recorded_priors
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from laneway.kernel.observe import Sight
     from laneway.kernel.ports import Chains
     from laneway.plan.steps import Step
     from laneway.state.chains import Chain, ChainKey
+    from laneway.state.links import LinkKey
     from laneway.state.marks import FwMark
 
 
@@ -42,6 +43,7 @@ class LinuxHost:
         self._others = others
         self._root = root
         self._seen: _Seen | None = None  # by the last reading, until a step may have changed it
+        self._peers: dict[int, LinkKey] = {}  # as the last reading found them
 
     def read(self) -> HostState:
         """Return everything of ours, inside our network namespaces too; raises HostRefused."""
@@ -53,14 +55,33 @@ class LinuxHost:
         state = HostState()
         with _without_collections(), NetlinkSocket() as kernel:
             sight = observe.read(kernel, state)
-            state.sets, state.entries = sets.read()
-            state.files = files.read(self._root)
-            state.chains, state.jumps, state.priors = self._chains.read()
-            state.leftovers = leftovers.read(self._others)
-            seen = _Seen(recorded_priors(state), sight)
-            state.sysctls |= sysctls.read(sorted(seen.priors))
-        self._seen = seen
-        return state, seen
+            priors = self._read_rest(state)
+        self._peers = sight.peers
+        self._seen = _Seen(priors, sight)
+        return state, self._seen
+
+    def read_back(self, inside: Collection[str], chains: Mapping[ChainKey, Chain]) -> ReadBack:
+        """Return what the host holds after steps, of network namespaces those `inside`; raises HostRefused.
+
+        Meanwhile python-iptables, which wrote none of it, compares the rules of a legacy host with `chains`. The
+        operator's own chain is not judged, and of the nft variant nothing is known.
+        """
+        judged = {key: chain for key, chain in chains.items() if key.name != USER_CHAIN}
+        state = HostState()
+        with self._chains.second_look(judged) as told, _without_collections(), NetlinkSocket() as kernel:
+            observe.read(kernel, state, inside=inside, peers=self._peers)
+            self._read_rest(state)
+            return ReadBack(state, told())
+
+    def _read_rest(self, state: HostState) -> dict[str, str]:
+        """Add to `state` what is not read by rtnetlink, and return the recorded priors of sysctls."""
+        state.sets, state.entries = sets.read()
+        state.files = files.read(self._root)
+        state.chains, state.jumps, state.priors = self._chains.read()
+        state.leftovers = leftovers.read(self._others)
+        priors = recorded_priors(state)
+        state.sysctls |= sysctls.read(sorted(priors))
+        return priors
 
     def foreign(self, tables: tuple[int, int], priorities: tuple[int, int]) -> Foreign:
         """Return what of others' laneway could collide with; raises HostRefused."""
@@ -119,13 +140,6 @@ class LinuxHost:
             "jumps": run_chains,
             "leftovers": partial(leftovers.run, self._others),
         }
-
-    def witness(self, chains: Mapping[ChainKey, Chain]) -> tuple[str, ...]:
-        """Return where python-iptables, which wrote none of it, sees other rules than `chains` on a legacy host.
-
-        The operator's own chain is not judged, and of the nft variant nothing is known.
-        """
-        return self._chains.disagreements({key: chain for key, chain in chains.items() if key.name != USER_CHAIN})
 
     def forget(self, marks: Iterable[FwMark]) -> None:
         """Delete the conntrack entries that bear one of `marks`, and no others; raises HostRefused."""

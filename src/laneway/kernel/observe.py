@@ -32,6 +32,8 @@ from laneway.state.links import HOST, AddressKey, Link, LinkKey, LinkKind
 from laneway.state.routing import MAIN_TABLE, PROTOCOL, RouteKey
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
     from laneway.kernel.netlink import NetlinkSocket
     from laneway.state.host import HostState
 
@@ -42,7 +44,8 @@ class Sight(NamedTuple):
     links: list[SeenLink]
     addresses: list[SeenAddress]
     rules: list[SeenRule]
-    strangers: frozenset[str]  # names under /run/netns that are not ours
+    strangers: frozenset[str]  # names under /run/netns that are not ours, of those that were entered
+    peers: dict[int, LinkKey]  # our links inside network namespaces, by the index of their host's ends
 
 
 class _Seen(NamedTuple):
@@ -53,9 +56,20 @@ class _Seen(NamedTuple):
     routes: list[SeenRoute]
 
 
-def read(kernel: NetlinkSocket, state: HostState) -> Sight:
-    """Add to `state` what of ours the host's own network namespace and those of our workloads hold."""
-    peers, strangers = _namespaces(state)
+def read(
+    kernel: NetlinkSocket,
+    state: HostState,
+    *,
+    inside: Collection[str] | None = None,
+    peers: Mapping[int, LinkKey] | None = None,
+) -> Sight:
+    """Add to `state` what of ours the host's own network namespace and those of our workloads hold.
+
+    `inside` names those that are entered, if not all; the far ends of veth pairs in the others are taken from `peers`
+    of an earlier reading. The index of a link is no other link's later on.
+    """
+    found, strangers = _namespaces(state, inside)
+    peers = {**(peers or {}), **found}
     links_here = _links(kernel)
     _host_links(links_here, peers, state)
     seen = _rest(kernel, links_here)
@@ -63,7 +77,7 @@ def read(kernel: NetlinkSocket, state: HostState) -> Sight:
     _routes(HOST, seen, state)
     all_rules = list(rules(kernel.dump(RTM_GETRULE, DUMP_RULES)))
     state.fib_rules.update((each.rule, None) for each in all_rules if each.ours)
-    return Sight(links_here, seen.addresses, all_rules, strangers)
+    return Sight(links_here, seen.addresses, all_rules, strangers, peers)
 
 
 def _links(kernel: NetlinkSocket) -> list[SeenLink]:
@@ -78,13 +92,16 @@ def _rest(kernel: NetlinkSocket, seen: list[SeenLink]) -> _Seen:
     )
 
 
-def _namespaces(state: HostState) -> tuple[dict[int, LinkKey], frozenset[str]]:
+def _namespaces(state: HostState, inside: Collection[str] | None) -> tuple[dict[int, LinkKey], frozenset[str]]:
     """Add what is inside our network namespaces.
 
     Returns the veth ends there by the index of their host's ends, and the names under /run/netns that are not ours.
     """
     present = netns.names()
-    state.netns.update(dict.fromkeys(present.half_made, netns.HALF_MADE))
+    mounted, half_made = (
+        [name for name in each if inside is None or name in inside] for each in (present.mounted, present.half_made)
+    )
+    state.netns.update(dict.fromkeys(half_made, netns.HALF_MADE))
     peers: dict[int, LinkKey] = {}
     strangers = set(present.others)
 
@@ -104,7 +121,7 @@ def _namespaces(state: HostState) -> tuple[dict[int, LinkKey], frozenset[str]]:
         _addresses(name, seen, state)
         _routes(name, seen, state)
 
-    strangers.update(netns.visit(present.mounted, look))  # one that cannot be entered is not ours
+    strangers.update(netns.visit(mounted, look))  # one that cannot be entered is not ours
     return peers, frozenset(strangers)
 
 
@@ -115,7 +132,7 @@ def _kind(name: str) -> LinkKind:
         return name  # type: ignore[return-value]  # somebody put it into our group: it compares unlike all of ours
 
 
-def _host_links(seen: list[SeenLink], peers: dict[int, LinkKey], state: HostState) -> None:
+def _host_links(seen: list[SeenLink], peers: Mapping[int, LinkKey], state: HostState) -> None:
     names = {link.number: link.name for link in seen}
     for link in seen:
         if link.group not in OUR_GROUPS or link.name == netns.LOOPBACK:
