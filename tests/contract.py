@@ -9,6 +9,7 @@ import pytest
 from laneway.apply.target import target
 from laneway.errors import StepFailed
 from laneway.plan.plan import plan
+from laneway.plan.reach import reached, without_unreached
 from laneway.plan.steps import Op, Step
 from laneway.state.chains import ChainKey, ChainRule, InSet, Jump, Verdict, XtTable
 from laneway.state.host import HostState
@@ -73,6 +74,18 @@ def it_changes_one_policy_into_another(kernel: Kernel) -> None:
     assert plan(desired, kernel.read()) == ()
 
 
+def it_reads_back_what_steps_reached(kernel: Kernel) -> None:
+    bring(kernel, crowd(2))
+    observed = kernel.read()
+    desired = target(crowd(3), observed, kernel.facts(["eth0", "eth1"])).desired
+    steps = plan(desired, observed)
+    kernel.run(steps)
+    inside = reached(steps)
+    back = kernel.read_back(inside, desired.chains)
+    assert (len(inside), sorted(back.state.netns)) == (1, sorted(inside))
+    assert (plan(without_unreached(desired, inside), back.state), back.contradictions) == ((), ())
+
+
 def it_remembers_what_a_sysctl_was(kernel: Kernel) -> None:
     before = kernel.facts(["eth0", "eth1"]).sysctls["net/ipv4/ip_forward"]
     bring(kernel, crowd(1))
@@ -132,6 +145,7 @@ CHECKS: tuple[Callable[[Kernel], None], ...] = (
     it_holds_what_it_was_given,
     it_forgets_what_it_is_told_to,
     it_changes_one_policy_into_another,
+    it_reads_back_what_steps_reached,
     it_remembers_what_a_sysctl_was,
     it_refuses_what_is_there,
     it_refuses_an_address_without_its_link,

@@ -37,6 +37,8 @@ done
 """With what is inside the network namespaces, which laneway reads as well."""
 
 
+BRIDGES_AWAY = r"ip -o link show type bridge | sed 's/^[0-9]*: \([^:]*\):.*/link del \1/' | ip -batch -"
+
 TEAR_DOWN = r"""
 ls /run/netns | sed -n 's/^\(.*-web\)$/netns del \1/p' > /run/tear-down
 ip -o link show type bridge | sed 's/^[0-9]*: \([^:]*\):.*/link del \1/' >> /run/tear-down

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 TENANTS = 20
 """Of each other tool: what they take grows with every tenant."""
 
-CROWD = 500
+CROWD = 200
 """Of laneway: it takes half a second to begin, however many tenants."""
 
 _CNI_PLACES = ("/usr/lib/cni", "/opt/cni/bin", "/usr/libexec/cni")

@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from integration.bench.crowd import crowd
-from integration.bench.handwritten import ALL_DUMPS, HOST_DUMPS, TEAR_DOWN, write_scripts
+from integration.bench.handwritten import ALL_DUMPS, BRIDGES_AWAY, HOST_DUMPS, TEAR_DOWN, write_scripts
 from integration.bench.packet_host import WORLD
 from integration.bench.results import Result
 from integration.throwaway import Throwaway
@@ -47,6 +47,8 @@ class Operator:
         return self
 
     def __exit__(self, *_: object) -> None:
+        # The kernel would delete them in the background, and hold up everybody's next change to a network meanwhile.
+        self._host.run(["sh", "-c", BRIDGES_AWAY], timeout=_LONG)
         self._host.__exit__()
 
     def policy(self, count: int, *, variant: str) -> str:

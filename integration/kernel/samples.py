@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 from laneway.kernel.host import LinuxHost
@@ -24,7 +25,8 @@ from laneway.state.routing import (
 from laneway.state.sets import IpSet, SetEntry, SetType
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     from laneway.state.chains import Chain, ChainKey
     from laneway.state.facts import MarkUse, Variant
@@ -50,10 +52,10 @@ class NoChains:
         """Refuse: no test here has such a step."""
         raise AssertionError(steps)
 
-    def disagreements(self, chains: Mapping[ChainKey, Chain]) -> tuple[str, ...]:
-        """Return nothing."""
+    def second_look(self, chains: Mapping[ChainKey, Chain]) -> AbstractContextManager[Callable[[], tuple[str, ...]]]:
+        """See nothing."""
         del chains
-        return ()
+        return nullcontext(tuple)
 
     def marks(self) -> tuple[MarkUse, ...]:
         """Return nothing."""

@@ -24,7 +24,8 @@ def _create() -> None:
 
 def _disagreements() -> tuple[tuple[str, ...], tuple[str, ...]]:
     chains = IptablesChains("legacy")
-    return chains.disagreements({**every_rule(4), **every_rule(6)}), chains.warnings
+    with chains.second_look({**every_rule(4), **every_rule(6)}) as told:
+        return told(), chains.warnings
 
 
 @pytest.fixture

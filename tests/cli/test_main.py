@@ -14,7 +14,7 @@ import pytest
 from laneway import __version__
 from laneway.cli import output
 from laneway.cli.app import VERBS, finish
-from laneway.cli.main import is_plain_check
+from laneway.cli.main import is_plain
 from laneway.errors import Conflict, Exit, LanewayError
 
 if TYPE_CHECKING:
@@ -151,7 +151,7 @@ def test_check_is_the_same_with_and_without_typer(
     path = request.getfixturevalue(policy)
 
     short, long = ["check", path, *options], ["check", *options, "--", path]
-    assert (is_plain_check(short), is_plain_check(long)) == (True, False)
+    assert (is_plain(short), is_plain(long)) == (True, False)
     left, right = laneway(*short), laneway(*long)
 
     assert (left.returncode, left.stdout, left.stderr) == (right.returncode, right.stdout, right.stderr)

@@ -6,14 +6,15 @@ import copy
 from typing import TYPE_CHECKING, Any
 
 from laneway.errors import StepFailed
+from laneway.plan.reach import without_unreached
 from laneway.plan.steps import Op
 from laneway.state.chains import ChainRule, InSet, Jump, MapMark
 from laneway.state.facts import Foreign, HostFacts
-from laneway.state.host import HostState
+from laneway.state.host import HostState, ReadBack
 from laneway.state.links import HOST, Link, LinkKey, LinkKind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from laneway.plan.steps import Step
     from laneway.state.chains import Chain, ChainKey
@@ -46,9 +47,9 @@ class FakeKernel:
         del tables, priorities
         return self.foreign_objects
 
-    def witness(self, chains: Mapping[ChainKey, Chain]) -> tuple[str, ...]:
+    def read_back(self, inside: Collection[str], chains: Mapping[ChainKey, Chain]) -> ReadBack:
         del chains
-        return self.contradictions
+        return ReadBack(without_unreached(self.read(), inside), self.contradictions)
 
     def forget(self, marks: Iterable[FwMark]) -> None:
         self.forgotten += marks

@@ -89,15 +89,17 @@ def test_what_is_removed_stops_sending_first() -> None:
     kinds = [step.kind for step in steps]
 
     assert kinds[0] == "entries"
-    for first, second in pairwise(("routes", "fib_rules", "links", "jumps", "chains")):
+    for first, second in pairwise(("routes", "links", "fib_rules", "jumps", "chains")):
         assert kinds.index(first) < kinds.index(second)
 
 
 def test_the_kernel_has_few_ipv6_routes_to_walk_for_each_ipv6_rule() -> None:
     built, gone = plan(desired("acme"), HostState()), plan(HostState(), desired("acme"))
 
-    assert max(positions(built, kind="fib_rules")) < min(positions(built, kind="routes"))
-    assert max(positions(gone, kind="routes")) < min(positions(gone, kind="fib_rules"))
+    for brings_routes in ("routes", "links", "addresses"):
+        assert max(positions(built, kind="fib_rules")) < min(positions(built, kind=brings_routes))
+    for takes_routes in ("routes", "links"):
+        assert max(positions(gone, kind=takes_routes)) < min(positions(gone, kind="fib_rules"))
 
 
 def test_what_the_kernel_removes_itself_is_not_asked_for() -> None:

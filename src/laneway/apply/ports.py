@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from laneway.plan.steps import Step
     from laneway.state.chains import Chain, ChainKey
     from laneway.state.facts import Foreign, HostFacts
-    from laneway.state.host import HostState
+    from laneway.state.host import HostState, ReadBack
     from laneway.state.marks import FwMark
 
 
@@ -29,8 +29,11 @@ class Kernel(Protocol):
     def run(self, steps: Sequence[Step]) -> None:
         """Do `steps` in order; raises StepFailed at the first that fails, with those before it done."""
 
-    def witness(self, chains: Mapping[ChainKey, Chain]) -> tuple[str, ...]:
-        """Return, in sentences, where a second reader sees other rules than `chains`; nothing where there is none."""
+    def read_back(self, inside: Collection[str], chains: Mapping[ChainKey, Chain]) -> ReadBack:
+        """Return what the host holds after steps, of network namespaces those `inside`; `read` was called before them.
+
+        With it comes where a second reader sees other rules than `chains`.
+        """
 
     def forget(self, marks: Iterable[FwMark]) -> None:
         """Delete the conntrack entries that bear one of `marks`."""

@@ -10,11 +10,11 @@ from laneway.errors import UsageError
 from laneway.policy.load import PolicyError, load_text
 from laneway.policy.write import to_toml
 from laneway.state.facts import Foreign, HostFacts
-from laneway.state.host import HostState
+from laneway.state.host import HostState, ReadBack
 from laneway.state.portable import MalformedError, noun, plain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from laneway.apply.ports import Kernel
     from laneway.plan.steps import Step
@@ -59,10 +59,10 @@ class SavedHost:
         """Raise UsageError."""
         raise UsageError(f"a saved state cannot be changed, and {len(steps)} steps were to")
 
-    def witness(self, chains: Mapping[ChainKey, Chain]) -> tuple[str, ...]:
-        """Return nothing: nobody else looks."""
-        del chains
-        return ()
+    def read_back(self, inside: Collection[str], chains: Mapping[ChainKey, Chain]) -> ReadBack:
+        """Return what it held all along."""
+        del inside, chains
+        return ReadBack(self.observed, ())
 
     def forget(self, marks: Iterable[FwMark]) -> None:
         """Do nothing: there are no flows."""

@@ -16,6 +16,16 @@ if TYPE_CHECKING:
 
 def tell(policy: PolicySet, failures: Sequence[Failure]) -> str:
     """Print where the packets of the failed tests go instead; return the tally."""
+    if failures:  # only then is there something to load the words for
+        _show(failures)
+    count, wrong = len(policy.expects), len(failures)
+    noun = "expectation" if count == 1 else "expectations"
+    if wrong:
+        return f"{wrong} of {count} {noun} fail{'s' * (wrong == 1)}"
+    return f"{count} {noun} hold{'s' * (count == 1)}"
+
+
+def _show(failures: Sequence[Failure]) -> None:
     from laneway.cli.explain import show
     from laneway.explain.places import Places
     from laneway.explain.report import lines
@@ -25,11 +35,6 @@ def tell(policy: PolicySet, failures: Sequence[Failure]) -> str:
         output.data(f"{places.text(each.expect.source)}: {each.reason}")
         show(lines(each.explanation, places))
         output.data("")
-    count, wrong = len(policy.expects), len(failures)
-    noun = "expectation" if count == 1 else "expectations"
-    if wrong:
-        return f"{wrong} of {count} {noun} fail{'s' * (wrong == 1)}"
-    return f"{count} {noun} hold{'s' * (count == 1)}"
 
 
 def as_json(failures: Sequence[Failure]) -> list[dict[str, object]]:

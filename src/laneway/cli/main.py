@@ -1,7 +1,7 @@
 """The entry point of `laneway` and of `python -m laneway`.
 
-Importing Typer, and the pydantic that it converts arguments with, takes longer than checking a policy does. What
-monitoring and editors start again and again, `--version` and a plain `check`, therefore goes without it.
+Importing Typer, and the pydantic that it converts arguments with, takes longer than checking a policy does. What is
+started again and again, `--version` and a plain `check`, `plan` or `apply`, therefore goes without it.
 """
 
 from __future__ import annotations
@@ -15,8 +15,12 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
 
-PLAIN_OPTIONS = ("--json", "--strict")
-"""Flags of `check` that need no Typer to be understood."""
+PLAIN_OPTIONS = {
+    "check": ("--json", "--strict"),
+    "plan": ("--json", "--prune"),
+    "apply": ("--json", "--prune"),
+}
+"""Flags, by verb, that need no Typer to be understood."""
 
 
 def main() -> NoReturn:
@@ -29,20 +33,33 @@ def main() -> NoReturn:
     gc.set_threshold(100_000, 50, 100)
     from laneway.cli.app import command_line, finish
 
-    if is_plain_check(arguments):
-        from laneway.cli.check import Format, Manner, run
-
-        paths = [each for each in arguments[1:] if each not in PLAIN_OPTIONS]
-        form = Format.JSON if "--json" in arguments else Format.TEXT
-        finish(lambda: run(paths, Manner(form, strict="--strict" in arguments)))
+    if is_plain(arguments):
+        finish(lambda: _run_plain(*arguments))
     finish(lambda: command_line(arguments))
 
 
-def is_plain_check(arguments: Sequence[str]) -> bool:
-    """Tell whether this is `check` with paths and flags alone, which mean the same with or without Typer."""
-    return arguments[:1] == ["check"] and all(
-        each in PLAIN_OPTIONS or not each.startswith("-") for each in arguments[1:]
-    )
+def is_plain(arguments: Sequence[str]) -> bool:
+    """Tell whether this is a verb with paths and flags alone, which mean the same with or without Typer."""
+    flags = PLAIN_OPTIONS.get(arguments[0]) if arguments else None
+    return flags is not None and all(each in flags or not each.startswith("-") for each in arguments[1:])
+
+
+def _run_plain(verb: str, *words: str) -> int:
+    paths = [each for each in words if each not in PLAIN_OPTIONS[verb]]
+    as_json, prune = "--json" in words, "--prune" in words
+    match verb:
+        case "check":
+            from laneway.cli.check import Format, Manner, run
+
+            return run(paths, Manner(Format.JSON if as_json else Format.TEXT, strict="--strict" in words))
+        case "plan":
+            from laneway.cli.plan import run as plan
+
+            return plan(paths, prune=prune, as_json=as_json)
+        case _:
+            from laneway.cli.apply import run as apply
+
+            return apply(paths, prune=prune, as_json=as_json)
 
 
 def _version() -> NoReturn:

@@ -12,7 +12,15 @@ from laneway.errors import HostRefused
 from laneway.kernel import foreign, other_software, sysctls, underlay
 from laneway.kernel.files import TABLE_NAMES
 from laneway.kernel.iptables_variant import PROGRAMS, detect_variant, has_variant, other_variant
-from laneway.kernel.link_messages import DUMP_LINKS, OUR_GROUPS, RTM_GETLINK
+from laneway.kernel.link_messages import (
+    DUMP_ADDRESSES,
+    DUMP_LINKS,
+    OUR_GROUPS,
+    RTM_GETADDR,
+    RTM_GETLINK,
+    addresses,
+    links,
+)
 from laneway.kernel.netlink import NetlinkSocket, attributes, string
 from laneway.kernel.route_messages import DUMP_RULES, RTM_GETRULE, rules
 from laneway.kernel.save_text import foreign_rules, saved_tables
@@ -123,14 +131,16 @@ def _foreign(variant: Variant | None, names: frozenset[str], root: Path) -> Fore
     from laneway.kernel.foreign_marks import foreign_marks
 
     with NetlinkSocket() as kernel:
-        their_links, addresses = foreign.links_and_addresses(kernel)
-        fib_rules, marks = foreign.fib_rules(kernel)
+        everybodys = list(links(kernel.dump(RTM_GETLINK, DUMP_LINKS)))
+        held = addresses(kernel.dump(RTM_GETADDR, DUMP_ADDRESSES))
+        their_links, their_addresses = foreign.links_and_addresses(everybodys, held)
+        fib_rules, marks = foreign.fib_rules(rules(kernel.dump(RTM_GETRULE, DUMP_RULES)))
         return Foreign(
             links=their_links,
             netns=names,
-            addresses=addresses,
+            addresses=their_addresses,
             fib_rules=fib_rules,
-            routes=foreign.other_routes(kernel),
+            routes=foreign.other_routes(kernel, everybodys),
             marks=(*marks, *(foreign_marks().marks if variant is not None else ())),
             table_names=foreign.table_names(root),
         )

@@ -5,23 +5,31 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from laneway.kernel import sysctls
-from laneway.kernel.link_messages import DUMP_LINKS, OUR_GROUPS, RTM_GETLINK, links
+from laneway.kernel.link_messages import OUR_GROUPS
 from laneway.kernel.route_messages import ROUTE_TYPES, RTM_GETROUTE, dump_routes, routes
 from laneway.state.facts import HostFacts, UplinkRoute
 from laneway.state.prefix import IPV6, Prefix
 from laneway.state.routing import MAIN_TABLE, RouteKind
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
+    from laneway.kernel.link_messages import SeenLink
     from laneway.kernel.netlink import NetlinkSocket
     from laneway.kernel.route_messages import SeenRoute
     from laneway.state.facts import Variant
 
 
-def read(kernel: NetlinkSocket, *, variant: Variant, uplinks: Sequence[str], priors: Mapping[str, str]) -> HostFacts:
-    """Return the facts; of a sysctl that laneway changed, the value before that (`priors`)."""
-    theirs = [link for link in links(kernel.dump(RTM_GETLINK, DUMP_LINKS)) if link.group not in OUR_GROUPS]
+def read(
+    kernel: NetlinkSocket,
+    links: Iterable[SeenLink],
+    *,
+    variant: Variant,
+    uplinks: Sequence[str],
+    priors: Mapping[str, str],
+) -> HostFacts:
+    """Return the facts, of the host with these `links`; of a sysctl that laneway changed, its prior value."""
+    theirs = [link for link in links if link.group not in OUR_GROUPS]
     indexes = {link.number: link.name for link in theirs if link.name in uplinks}
     by_link = {name: _main_routes(kernel, index) for index, name in sorted(indexes.items(), key=lambda item: item[1])}
     keys = [*sysctls.HOST_KEYS, *(key.format(name) for name in sorted(set(uplinks)) for key in sysctls.UPLINK_KEYS)]

@@ -7,28 +7,18 @@ from typing import TYPE_CHECKING
 
 from laneway.kernel import netns
 from laneway.kernel.files import TABLE_NAMES
-from laneway.kernel.link_messages import (
-    DUMP_ADDRESSES,
-    DUMP_LINKS,
-    OUR_GROUPS,
-    RTM_GETADDR,
-    RTM_GETLINK,
-    addresses,
-    links,
-)
+from laneway.kernel.link_messages import DUMP_LINKS, OUR_GROUPS, RTM_GETLINK
+from laneway.kernel.link_messages import links as links_of
 from laneway.kernel.netlink import attributes, string
 from laneway.kernel.route_messages import (
-    DUMP_RULES,
     ROUTE_TYPES,
     RTM_GETROUTE,
-    RTM_GETRULE,
     SeenRoute,
     SeenRule,
     dump_routes,
     has_our_protocol,
     in_reserved_table,
     routes,
-    rules,
 )
 from laneway.state.facts import ForeignFibRule, ForeignRoute, MarkUse, TableName
 from laneway.state.links import HOST, LinkKey
@@ -36,9 +26,10 @@ from laneway.state.prefix import Prefix, address_text
 from laneway.state.routing import RuleAction
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
+    from laneway.kernel.link_messages import SeenAddress, SeenLink
     from laneway.kernel.netlink import NetlinkSocket
 
 _TABLE_DIRECTORIES = ("/etc/iproute2", "/usr/share/iproute2", "/usr/lib/iproute2")
@@ -81,13 +72,12 @@ _TYPE_NAMES = {number: str(kind) for kind, number in ROUTE_TYPES.items()} | {
 }
 
 
-def links_and_addresses(kernel: NetlinkSocket) -> tuple[frozenset[LinkKey], frozenset[tuple[str, Prefix]]]:
+def links_and_addresses(
+    links: Iterable[SeenLink], addresses: Iterable[SeenAddress]
+) -> tuple[frozenset[LinkKey], frozenset[tuple[str, Prefix]]]:
     """Return the host's links without our group, and their addresses."""
-    names = {
-        link.number: link.name for link in links(kernel.dump(RTM_GETLINK, DUMP_LINKS)) if link.group not in OUR_GROUPS
-    }
-    found = addresses(kernel.dump(RTM_GETADDR, DUMP_ADDRESSES))
-    held = frozenset((names[each.link], each.address) for each in found if each.link in names)
+    names = {link.number: link.name for link in links if link.group not in OUR_GROUPS}
+    held = frozenset((names[each.link], each.address) for each in addresses if each.link in names)
     return frozenset(LinkKey(HOST, name) for name in names.values()), held
 
 
@@ -97,29 +87,27 @@ def namespaces() -> frozenset[str]:
     found = set(present.others)
 
     def look(name: str, kernel: NetlinkSocket) -> None:
-        if netns.loopback(links(kernel.dump(RTM_GETLINK, DUMP_LINKS))) is None:
+        if netns.loopback(links_of(kernel.dump(RTM_GETLINK, DUMP_LINKS))) is None:
             found.add(name)
 
     found.update(netns.visit(present.mounted, look))
     return frozenset(found)
 
 
-def fib_rules(kernel: NetlinkSocket) -> tuple[tuple[ForeignFibRule, ...], tuple[MarkUse, ...]]:
+def fib_rules(rules: Iterable[SeenRule]) -> tuple[tuple[ForeignFibRule, ...], tuple[MarkUse, ...]]:
     """Return the FIB rules of others, and the mark bits they use."""
-    theirs = [seen for seen in rules(kernel.dump(RTM_GETRULE, DUMP_RULES)) if not seen.ours]
+    theirs = [seen for seen in rules if not seen.ours]
     found = tuple(sorted(ForeignFibRule(seen.rule.family, seen.rule.priority, rule_text(seen)) for seen in theirs))
     uses = {MarkUse(seen.rule.mark, f"ip rule {rule_text(seen)}") for seen in theirs if seen.rule.mark is not None}
     return found, tuple(sorted(uses))
 
 
-def other_routes(kernel: NetlinkSocket) -> tuple[ForeignRoute, ...]:
+def other_routes(kernel: NetlinkSocket, links: Iterable[SeenLink]) -> tuple[ForeignRoute, ...]:
     """Return the routes of others outside the tables main, local and default."""
     # A host may carry the whole Internet's routes in main: let those go unread.
     dumped = kernel.dump(RTM_GETROUTE, dump_routes())
     theirs = list(routes(body for body in dumped if not in_reserved_table(body) and not has_our_protocol(body)))
-    if not theirs:
-        return ()
-    names = {link.number: link.name for link in links(kernel.dump(RTM_GETLINK, DUMP_LINKS))}
+    names = {link.number: link.name for link in links}
     return tuple(sorted(ForeignRoute(seen.table, route_text(seen, names)) for seen in theirs))
 
 

@@ -7,22 +7,31 @@ from contextlib import contextmanager
 from functools import partial
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from laneway.kernel import conntrack, facts, files, foreign, leftovers, links, netns, observe, routes, sets, sysctls
 from laneway.kernel.netlink import NetlinkSocket
 from laneway.kernel.save_text import USER_CHAIN
 from laneway.plan.steps import Op
 from laneway.state.facts import Foreign, HostFacts
-from laneway.state.host import HostState, recorded_priors
+from laneway.state.host import HostState, ReadBack, recorded_priors
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
+    from laneway.kernel.observe import Sight
     from laneway.kernel.ports import Chains
     from laneway.plan.steps import Step
     from laneway.state.chains import Chain, ChainKey
+    from laneway.state.links import LinkKey
     from laneway.state.marks import FwMark
+
+
+class _Seen(NamedTuple):
+    """What a reading saw beside the state of ours."""
+
+    priors: dict[str, str]
+    sight: Sight
 
 
 class LinuxHost:
@@ -33,49 +42,78 @@ class LinuxHost:
         self._chains = chains
         self._others = others
         self._root = root
-        self._priors: dict[str, str] | None = None  # as last read, until a step may have changed them
+        self._seen: _Seen | None = None  # by the last reading, until a step may have changed it
+        self._peers: dict[int, LinkKey] = {}  # as the last reading found them
 
     def read(self) -> HostState:
         """Return everything of ours, inside our network namespaces too; raises HostRefused."""
+        return self._look()[0]
+
+    def _look(self) -> tuple[HostState, _Seen]:
+        """Read the host anew, and keep what was seen besides for the questions about others that follow."""
+        self._seen = None
         state = HostState()
         with _without_collections(), NetlinkSocket() as kernel:
-            observe.read(kernel, state)
-            state.sets, state.entries = sets.read()
-            state.files = files.read(self._root)
-            state.chains, state.jumps, state.priors = self._chains.read()
-            state.leftovers = leftovers.read(self._others)
-            self._priors = recorded_priors(state)
-            state.sysctls |= sysctls.read(sorted(self._priors))
-        return state
+            sight = observe.read(kernel, state)
+            priors = self._read_rest(state)
+        self._peers = sight.peers
+        self._seen = _Seen(priors, sight)
+        return state, self._seen
+
+    def read_back(self, inside: Collection[str], chains: Mapping[ChainKey, Chain]) -> ReadBack:
+        """Return what the host holds after steps, of network namespaces those `inside`; raises HostRefused.
+
+        Meanwhile python-iptables, which wrote none of it, compares the rules of a legacy host with `chains`. The
+        operator's own chain is not judged, and of the nft variant nothing is known.
+        """
+        judged = {key: chain for key, chain in chains.items() if key.name != USER_CHAIN}
+        state = HostState()
+        with self._chains.second_look(judged) as told, _without_collections(), NetlinkSocket() as kernel:
+            observe.read(kernel, state, inside=inside, peers=self._peers)
+            self._read_rest(state)
+            return ReadBack(state, told())
+
+    def _read_rest(self, state: HostState) -> dict[str, str]:
+        """Add to `state` what is not read by rtnetlink, and return the recorded priors of sysctls."""
+        state.sets, state.entries = sets.read()
+        state.files = files.read(self._root)
+        state.chains, state.jumps, state.priors = self._chains.read()
+        state.leftovers = leftovers.read(self._others)
+        priors = recorded_priors(state)
+        state.sysctls |= sysctls.read(sorted(priors))
+        return priors
 
     def foreign(self, tables: tuple[int, int], priorities: tuple[int, int]) -> Foreign:
         """Return what of others' laneway could collide with; raises HostRefused."""
         del tables, priorities  # everything is told: what of it collides is for the plan to say
+        sight = (self._seen or self._look()[1]).sight
+        their_links, addresses = foreign.links_and_addresses(sight.links, sight.addresses)
+        fib_rules, marks = foreign.fib_rules(sight.rules)
         with NetlinkSocket() as kernel:
-            their_links, addresses = foreign.links_and_addresses(kernel)
-            fib_rules, marks = foreign.fib_rules(kernel)
             return Foreign(
                 links=their_links,
-                netns=foreign.namespaces(),
+                netns=sight.strangers,
                 addresses=addresses,
                 fib_rules=fib_rules,
-                routes=foreign.other_routes(kernel),
+                routes=foreign.other_routes(kernel, sight.links),
                 marks=(*marks, *self._chains.marks()),
                 table_names=foreign.table_names(self._root),
             )
 
     def facts(self, uplink_interfaces: Sequence[str]) -> HostFacts:
         """Return the facts that compiling needs; raises HostRefused."""
-        priors = recorded_priors(self.read()) if self._priors is None else self._priors
+        priors, sight = self._seen or self._look()[1]
         with NetlinkSocket() as kernel:
-            return facts.read(kernel, variant=self._chains.variant, uplinks=uplink_interfaces, priors=priors)
+            return facts.read(
+                kernel, sight.links, variant=self._chains.variant, uplinks=uplink_interfaces, priors=priors
+            )
 
     def run(self, steps: Sequence[Step]) -> None:
         """Do `steps` in the given order, those of one kind and operation that follow each other in bulk.
 
         Raises StepFailed with the first step that was refused; of those in bulk with it some may be done.
         """
-        self._priors = None
+        self._seen = None
         with NetlinkSocket() as kernel:
             executors = self._executors(kernel)
             for (kind, op), group in groupby(steps, key=_lot):
@@ -102,13 +140,6 @@ class LinuxHost:
             "jumps": run_chains,
             "leftovers": partial(leftovers.run, self._others),
         }
-
-    def witness(self, chains: Mapping[ChainKey, Chain]) -> tuple[str, ...]:
-        """Return where python-iptables, which wrote none of it, sees other rules than `chains` on a legacy host.
-
-        The operator's own chain is not judged, and of the nft variant nothing is known.
-        """
-        return self._chains.disagreements({key: chain for key, chain in chains.items() if key.name != USER_CHAIN})
 
     def forget(self, marks: Iterable[FwMark]) -> None:
         """Delete the conntrack entries that bear one of `marks`, and no others; raises HostRefused."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -14,13 +14,17 @@ from laneway.state.chains import ChainKey, XtTable
 from laneway.state.prefix import FAMILIES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    What = Literal["ours", "marks"]
+    Tables = Mapping[int, Sequence[str]]
 
 _PROGRAM = Path(__file__).with_name("iptc_reader.py")
 _TIMEOUT = 30  # seconds
 
-_ENVIRONMENT = {"LC_ALL": "C", "PATH": "/nonexistent"}
-"""No PATH: importing iptc runs a compiler when it finds one (ctypes.util.find_library)."""
+_ENVIRONMENT = {"LC_ALL": "C", "PATH": "/nonexistent", "SETUPTOOLS_USE_DISTUTILS": "stdlib"}
+"""No PATH: importing iptc runs a compiler when it finds one (ctypes.util.find_library). And its `import distutils`
+would load all of setuptools, which takes three times as long as the rest; without any distutils it does as well."""
 
 
 class RuleShape(NamedTuple):
@@ -49,19 +53,32 @@ class LegacyRules(NamedTuple):
     marks: tuple[MarkRule, ...]
 
 
-def read_legacy(what: Literal["ours", "marks"], tables: Mapping[int, Sequence[str]]) -> LegacyRules:
+def read_legacy(what: What, tables: Tables) -> LegacyRules:
     """Return what python-iptables finds in the given xt_tables of each family: our chains, or others' use of marks.
 
     Raises HostRefused when a child fails, which it does for rules that it does not understand.
     """
-    ours: dict[ChainKey, tuple[RuleShape, ...]] = {}
-    marks: list[MarkRule] = []
+    with reading_legacy(what, tables) as answer:
+        return answer()
+
+
+@contextmanager
+def reading_legacy(what: What, tables: Tables) -> Iterator[Callable[[], LegacyRules]]:
+    """Have python-iptables read while the block goes on; what the block is given returns, or raises, as `read_legacy`.
+
+    Raises HostRefused when a child cannot be started.
+    """
     with ExitStack() as stack:
         asked = {
             family: _start(stack, [str(family), what, *tables[family]]) for family in FAMILIES if tables.get(family)
         }
-        answers = [(family, _answer(child)) for family, child in asked.items()]
-    for family, answer in answers:
+        yield lambda: _understood({family: _answer(child) for family, child in asked.items()})
+
+
+def _understood(answers: Mapping[int, dict[str, Any]]) -> LegacyRules:
+    ours: dict[ChainKey, tuple[RuleShape, ...]] = {}
+    marks: list[MarkRule] = []
+    for family, answer in answers.items():
         for table in XtTable:
             for name, rules in answer["ours"].get(table, {}).items():
                 ours[ChainKey(family, table, name)] = tuple(RuleShape(*rule) for rule in rules)

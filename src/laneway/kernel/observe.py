@@ -24,6 +24,7 @@ from laneway.kernel.route_messages import (
     RTM_GETROUTE,
     RTM_GETRULE,
     SeenRoute,
+    SeenRule,
     as_route,
     dump_routes,
     routes,
@@ -33,11 +34,23 @@ from laneway.state.links import HALF_MADE, HOST, AddressKey, Link, LinkKey, Link
 from laneway.state.routing import MAIN_TABLE, PROTOCOL, RouteKey
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
     from laneway.kernel.netlink import NetlinkSocket
     from laneway.state.host import HostState
 
 
 _SHORT_OF = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN})
+
+
+class Sight(NamedTuple):
+    """All that was seen on the host, ours and others', for who asks about others right after."""
+
+    links: list[SeenLink]
+    addresses: list[SeenAddress]
+    rules: list[SeenRule]
+    strangers: frozenset[str]  # names under /run/netns that are not ours, of those that were entered
+    peers: dict[int, LinkKey]  # our links inside network namespaces, by the index of their host's ends
 
 
 class _Seen(NamedTuple):
@@ -48,17 +61,28 @@ class _Seen(NamedTuple):
     routes: list[SeenRoute]
 
 
-def read(kernel: NetlinkSocket, state: HostState) -> None:
-    """Add to `state` what of ours the host's own network namespace and those of our workloads hold."""
-    peers = _namespaces(state)
+def read(
+    kernel: NetlinkSocket,
+    state: HostState,
+    *,
+    inside: Collection[str] | None = None,
+    peers: Mapping[int, LinkKey] | None = None,
+) -> Sight:
+    """Add to `state` what of ours the host's own network namespace and those of our workloads hold.
+
+    `inside` names those that are entered, if not all; the far ends of veth pairs in the others are taken from `peers`
+    of an earlier reading. The index of a link is no other link's later on.
+    """
+    found, strangers = _namespaces(state, inside)
+    peers = {**(peers or {}), **found}
     links_here = _links(kernel)
     _host_links(links_here, peers, state)
     seen = _rest(kernel, links_here)
     _addresses(HOST, seen, state)
     _routes(HOST, seen, state)
-    for each in rules(kernel.dump(RTM_GETRULE, DUMP_RULES)):
-        if each.ours:
-            state.fib_rules[each.rule] = None
+    all_rules = list(rules(kernel.dump(RTM_GETRULE, DUMP_RULES)))
+    state.fib_rules.update((each.rule, None) for each in all_rules if each.ours)
+    return Sight(links_here, seen.addresses, all_rules, strangers, peers)
 
 
 def _links(kernel: NetlinkSocket) -> list[SeenLink]:
@@ -73,16 +97,24 @@ def _rest(kernel: NetlinkSocket, seen: list[SeenLink]) -> _Seen:
     )
 
 
-def _namespaces(state: HostState) -> dict[int, LinkKey]:
-    """Add what is inside our network namespaces; return the veth ends there by the index of their host's ends."""
+def _namespaces(state: HostState, inside: Collection[str] | None) -> tuple[dict[int, LinkKey], frozenset[str]]:
+    """Add what is inside our network namespaces.
+
+    Returns the veth ends there by the index of their host's ends, and the names under /run/netns that are not ours.
+    """
     present = netns.names()
-    state.netns.update(dict.fromkeys(present.half_made, HALF_MADE))
+    mounted, half_made = (
+        [name for name in each if inside is None or name in inside] for each in (present.mounted, present.half_made)
+    )
+    state.netns.update(dict.fromkeys(half_made, HALF_MADE))
     peers: dict[int, LinkKey] = {}
+    strangers = set(present.others)
 
     def look(name: str, kernel: NetlinkSocket) -> None:
         links_there = _links(kernel)
         ours = netns.loopback(links_there)
         if ours is None:
+            strangers.add(name)
             return
         state.netns[name] = ours
         seen = _rest(kernel, links_there)
@@ -94,11 +126,11 @@ def _namespaces(state: HostState) -> dict[int, LinkKey]:
         _addresses(name, seen, state)
         _routes(name, seen, state)
 
-    for name, error in netns.visit(present.mounted, look).items():
+    for name, error in netns.visit(mounted, look).items():
         if error.errno in _SHORT_OF:
             raise refused(f"cannot look into network namespace {name}", error)
-        # Any other that cannot be entered is not ours.
-    return peers
+        strangers.add(name)  # one that cannot be entered is not ours
+    return peers, frozenset(strangers)
 
 
 def _kind(name: str) -> LinkKind:
@@ -108,7 +140,7 @@ def _kind(name: str) -> LinkKind:
         return name  # type: ignore[return-value]  # somebody put it into our group: it compares unlike all of ours
 
 
-def _host_links(seen: list[SeenLink], peers: dict[int, LinkKey], state: HostState) -> None:
+def _host_links(seen: list[SeenLink], peers: Mapping[int, LinkKey], state: HostState) -> None:
     names = {link.number: link.name for link in seen}
     for link in seen:
         if link.group not in OUR_GROUPS or link.name == netns.LOOPBACK:

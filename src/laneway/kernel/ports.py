@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     from laneway.plan.steps import Step
     from laneway.state.chains import BaseJump, Chain, ChainKey, JumpKey
@@ -33,8 +34,8 @@ class Chains(Protocol):
     def run(self, steps: Sequence[Step]) -> None:
         """Do steps of the kinds "chains", "jumps" and "priors"; raises StepFailed."""
 
-    def disagreements(self, chains: Mapping[ChainKey, Chain]) -> tuple[str, ...]:
-        """Return where python-iptables sees other rules than `chains`, in the legacy variant."""
+    def second_look(self, chains: Mapping[ChainKey, Chain]) -> AbstractContextManager[Callable[[], tuple[str, ...]]]:
+        """Have python-iptables look while the block goes on; the block's function returns where it saw other rules."""
 
     def marks(self) -> tuple[MarkUse, ...]:
         """Return the mark bits that rules of others use, in iptables and in nftables."""

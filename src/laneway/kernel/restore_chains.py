@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from laneway.errors import HostRefused, StepFailed
@@ -18,7 +19,7 @@ from laneway.state.chain_text import MADE_CHAIN
 from laneway.state.prefix import FAMILIES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from laneway.kernel.iptc_child import RuleShape
     from laneway.kernel.ports import ChainsRead
@@ -108,21 +109,34 @@ class IptablesChains:
 
         return read_legacy("ours", {family: instantiated_tables(family) for family in FAMILIES}).ours
 
-    def disagreements(self, chains: Mapping[ChainKey, Chain]) -> tuple[str, ...]:
-        """Return where the kernel, asked by python-iptables, holds other rules than `chains`; of nft nothing is known.
+    @contextmanager
+    def second_look(self, chains: Mapping[ChainKey, Chain]) -> Iterator[Callable[[], tuple[str, ...]]]:
+        """Have python-iptables look while the block goes on, whose function returns where it saw other than `chains`.
 
-        For a look after writing: iptables-restore and iptables-save, which agree with each other, were not asked.
+        For a look after writing: iptables-restore and iptables-save, which agree with each other, are not asked. Of
+        the nft variant nothing is known.
         """
+        from laneway.kernel.iptc_child import reading_legacy
         from laneway.kernel.witness import disagreements
 
         self.warnings = ()
-        if self._variant != "legacy":
-            return ()
-        try:
-            return tuple(disagreements(chains, self.witnessed()))
-        except HostRefused as error:
-            self.warnings = (str(error),)
-            return ()
+        with ExitStack() as stack:
+
+            def told() -> tuple[str, ...]:
+                try:
+                    return tuple(disagreements(chains, answer().ours)) if answer else ()
+                except HostRefused as error:
+                    self.warnings = (str(error),)
+                    return ()
+
+            answer = None
+            try:
+                if self._variant == "legacy":
+                    tables = {family: instantiated_tables(family) for family in FAMILIES}
+                    answer = stack.enter_context(reading_legacy("ours", tables))
+            except HostRefused as error:
+                self.warnings = (str(error),)
+            yield told
 
     def saved(self, family: int) -> dict[str, SavedTable]:
         """Return the xt_tables of the family, ours and others' chains."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, NamedTuple
 
 from laneway.state.chains import BaseJump, Chain, ChainKey, JumpKey, LeftoverKey
 from laneway.state.links import AddressKey, Link, LinkKey, Netns
@@ -37,6 +37,13 @@ class HostState:
     def kinds(self) -> dict[str, dict[Any, Any]]:
         """Return the mappings by name, in the order in which their objects are created."""
         return {each.name: getattr(self, each.name) for each in fields(self)}
+
+
+class ReadBack(NamedTuple):
+    """What a host was found to hold after a change."""
+
+    state: HostState
+    contradictions: tuple[str, ...]  # sentences: where a second reader sees other chain rules than the first
 
 
 def recorded_priors(state: HostState) -> dict[str, str]:
