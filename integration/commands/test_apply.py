@@ -52,6 +52,7 @@ def test_what_others_own_is_as_it_was(router: Throwaway, laneway: Laneway, quick
 
 def test_a_second_apply_changes_nothing_at_all(router: Throwaway, laneway: Laneway, quickstart: Path) -> None:
     laneway("apply", quickstart)
+    _settled(router)
     before = snapshot(router)
     router.sh("(ip monitor all > /run/seen 2>&1 & echo $! > /run/monitor); sleep 0.3")
 
@@ -63,6 +64,14 @@ def test_a_second_apply_changes_nothing_at_all(router: Throwaway, laneway: Lanew
     assert answer == {"laneway": 1, "changed": False, "generation": 1, "steps": []}
     assert changes == []
     assert snapshot(router) == before
+
+
+def _settled(router: Throwaway) -> None:
+    """Wait for what the kernel still does by itself after a change: a bridge's port that learns, an address it tries."""
+    for _ in range(20):
+        seen = router.sh("timeout 1 ip monitor all || true").splitlines()
+        if all("[NEIGH]" in line for line in seen):
+            return
 
 
 def test_a_second_apply_says_so(laneway: Laneway, quickstart: Path) -> None:
