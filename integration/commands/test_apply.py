@@ -67,7 +67,7 @@ def test_a_second_apply_changes_nothing_at_all(router: Throwaway, laneway: Lanew
 
 
 def _settled(router: Throwaway) -> None:
-    """Wait for what the kernel still does by itself after a change: a bridge's port that learns, an address it tries."""
+    """Wait until the kernel does no more by itself: a port that begins to learn, an address that it tries."""
     for _ in range(20):
         seen = router.sh("timeout 1 ip monitor all || true").splitlines()
         if all("[NEIGH]" in line for line in seen):
