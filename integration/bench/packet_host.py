@@ -21,6 +21,13 @@ NOBODY = "02:00:00:00:00:99"
 """A link address that no link has: who receives a frame for it drops it at once."""
 
 UPLINKS = ("eth0", "eth1")
+MOST_BRIDGES = 4000
+_STAND_IN = "crowd0"
+_STAND_IN_LINK = f"""
+ip link add {_STAND_IN} type veth peer name crowd1
+ip link set {_STAND_IN} up
+ip link set crowd1 up
+"""
 _ANSWERS = Path(__file__).with_name("answers.py")
 _MANY = 1 << 20
 
@@ -112,8 +119,16 @@ class PacketHost:
         return self._host.sh(script)
 
     def lay(self, count: int, *, variant: Variant, measured: Sequence[Member]) -> None:
-        """Program laneway's data path for `count` busy tenants; only `measured` ones get their workloads."""
-        self._host.call(_lay, crowd(count, variant=variant, busy=True), variant, {each.netns for each in measured})
+        """Program laneway's data path for `count` busy tenants; only `measured` ones get their workloads.
+
+        Of more than `MOST_BRIDGES` only they get their bridges too, with each of which the kernel holds up all
+        networking for 20 ms in the end: one link bears the addresses and the routes of all the others.
+        """
+        there = {each.netns for each in measured}
+        if count > MOST_BRIDGES:
+            self._host.sh(_STAND_IN_LINK)
+        text = crowd(count, variant=variant, busy=True)
+        self._host.call(_lay, text, variant, there, count > MOST_BRIDGES)
         for each in measured:
             self._mute(each)
 
@@ -218,7 +233,7 @@ def compiled(directory: Path) -> Path:
     return program
 
 
-def _lay(text: str, variant: Variant, netns: set[str]) -> None:
+def _lay(text: str, variant: Variant, netns: set[str], without_bridges: bool) -> None:  # noqa: FBT001
     from laneway.apply.target import target
     from laneway.kernel.host import LinuxHost
     from laneway.kernel.restore_chains import IptablesChains
@@ -229,11 +244,13 @@ def _lay(text: str, variant: Variant, netns: set[str]) -> None:
     host = LinuxHost(chains=IptablesChains(variant))
     policy = load_text(text)
     desired = target(policy, HostState(), host.facts(UPLINKS)).desired
-    _leave_out(desired, netns)
+    _leave_out_workloads(desired, netns)
+    if without_bridges:
+        _leave_out_bridges(desired)
     host.run(plan(desired, HostState()))
 
 
-def _leave_out(state: HostState, netns: set[str]) -> None:
+def _leave_out_workloads(state: HostState, netns: set[str]) -> None:
     """Take the workloads that nobody measures out of a desired state."""
     from laneway.state.links import HOST
 
@@ -245,4 +262,18 @@ def _leave_out(state: HostState, netns: set[str]) -> None:
         key: link
         for key, link in state.links.items()
         if key.netns in there and (link.peer is None or link.peer.netns in there)
+    }
+
+
+def _leave_out_bridges(state: HostState) -> None:
+    """Have one link stand in for the bridges without a port."""
+    from laneway.state.links import LinkKind
+
+    in_use = {link.master for link in state.links.values()}
+    bridges = {key.name for key, link in state.links.items() if link.kind == LinkKind.BRIDGE and key.name not in in_use}
+    state.links = {key: link for key, link in state.links.items() if key.name not in bridges}
+    state.sysctls = {key: value for key, value in state.sysctls.items() if bridges.isdisjoint(key.split("/"))}
+    state.addresses = {key._replace(link=_STAND_IN) if key.link in bridges else key: None for key in state.addresses}
+    state.routes = {
+        key: route._replace(dev=_STAND_IN) if route.dev in bridges else route for key, route in state.routes.items()
     }
