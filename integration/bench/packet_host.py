@@ -193,14 +193,7 @@ class PacketHost:
 
     def establish(self, burst: Burst, *, flows: int) -> None:
         """Have each of a burst's flows answered once, so that to conntrack it is established."""
-        far = [
-            "nsenter",
-            f"--net=/run/netns/far-{burst.leaves}",
-            "--",
-            sys.executable,
-            "-m",
-            "integration.bench.answers",
-        ]
+        far = ["nsenter", f"--net=/run/netns/far-{burst.leaves}", "--", sys.executable, str(_ANSWERS)]
         with subprocess.Popen([*self._host.prefix, *far, "far", str(flows)], stdout=subprocess.PIPE, text=True) as peer:
             assert peer.stdout is not None
             peer.stdout.readline()
