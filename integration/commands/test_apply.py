@@ -185,6 +185,29 @@ def test_what_of_others_is_in_the_way_is_named(router: Throwaway, laneway: Lanew
     assert snapshot(router) == before
 
 
+_TC = """#!/bin/sh
+case "$*" in
+"qdisc show") echo "qdisc htb 1: dev eth1 root refcnt 2 r2q 10 default 0" ;;
+"filter show dev eth1 parent 1:") echo "filter protocol ip pref 1 fw chain 0 handle 0x20000/0xff0000 classid 1:1" ;;
+*) exit 1 ;;
+esac
+"""
+
+
+def test_a_filter_of_traffic_control_in_our_marks_is_named(
+    router: Throwaway, laneway: Laneway, quickstart: Path
+) -> None:
+    # Stood in for: not every kernel that the tests run on has classifiers.
+    router.run(["tee", "/run/tc"], input=_TC)
+    router.sh("chmod 755 /run/tc; mount --bind /run/tc /usr/sbin/tc")
+    before = snapshot(router)
+
+    done = laneway("apply", quickstart, code=7)
+
+    assert "mark 0x20000/0xff0000 in `tc filter show dev eth1 parent 1:`" in done.stderr
+    assert snapshot(router) == before
+
+
 def test_the_operators_chain_is_never_flushed(router: Throwaway, laneway: Laneway, quickstart: Path) -> None:
     laneway("apply", quickstart)
     router.sh("iptables -A LANEWAY-USER -s 203.0.113.66 -j DROP")

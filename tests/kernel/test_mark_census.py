@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from laneway.kernel.mark_census import extension_marks, extensions, statement_marks
+from laneway.kernel.tc_marks import filter_marks, tc_marks
 
 META, CT = {"meta": {"key": "mark"}}, {"ct": {"key": "mark"}}
 
@@ -54,3 +55,55 @@ def test_the_bits_of_an_iptables_rule(rule: str, marks: list[str]) -> None:
 )
 def test_the_bits_of_an_nftables_statement(statement: dict[str, Any], marks: list[str]) -> None:
     assert [str(mark) for mark in statement_marks(statement)] == marks
+
+
+@pytest.mark.parametrize(
+    ("text", "marks"),
+    [
+        ("filter protocol ip pref 1 fw chain 0 handle 0x6 classid 1:1", ["0x6/0xffffffff"]),
+        ("filter protocol ip pref 1 fw chain 0 handle 0x60000/0xff0000 classid 1:1", ["0x60000/0xff0000"]),
+        (
+            (
+                "filter protocol ip pref 2 u32 chain 0 fh 800::800 order 2048 key ht 800 bkt 0 flowid 1:2 not_in_hw\n"
+                "  mark 0x00070000 0x00ff0000 (success 0)\n  match 00000000/00000000 at 0"
+            ),
+            ["0x70000/0xff0000"],
+        ),
+        (
+            (
+                "filter protocol ip pref 9 matchall chain 0 handle 0x1\n"
+                "\taction order 1: skbedit  mark 327680/0xff0000 pipe\n\t index 1 ref 1 bind 1"
+            ),
+            ["0x50000/0xff0000"],
+        ),
+        ("\taction order 1: skbedit mark 5 pipe", ["0x5/0xffffffff"]),
+        ("\taction order 1: skbedit  priority :10 pipe", []),
+        (
+            "filter pref 3 basic chain 0 handle 0x1\n  meta(nf_mark mask 0xff0000 eq 0x80000)",
+            ["0x80000/0xff0000"],
+        ),
+        ("\taction order 1: connmark zone 0 pipe", ["0x0/0xffffffff"]),
+        ("filter protocol ip pref 1 flower chain 0 handle 0x1\n  eth_type ipv4", []),
+    ],
+)
+def test_the_bits_of_a_filter_of_traffic_control(text: str, marks: list[str]) -> None:
+    assert [str(mark) for mark in filter_marks(text)] == marks
+
+
+def test_filters_are_looked_for_where_one_can_be() -> None:
+    said = {
+        ("qdisc", "show"): "qdisc noqueue 0: dev lo root refcnt 2 \n"
+        "qdisc fq_codel 0: dev eth0 root refcnt 2 limit 10240p flows 1024\n"
+        "qdisc clsact ffff: dev eth0 parent ffff:fff1 \n"
+        "qdisc htb 1: dev eth1 root refcnt 2 r2q 10 default 0x20\n",
+        ("filter", "show", "dev", "eth0", "ingress"): "",
+        ("filter", "show", "dev", "eth0", "egress"): "filter pref 1 fw chain 0 handle 0x1/0xff classid 1:1 \n",
+        ("filter", "show", "dev", "eth1", "parent", "1:"): "filter pref 1 fw chain 0 handle 0x2 classid 1:1 \n",
+    }
+
+    found = [(str(each.mark), each.where) for each in tc_marks(lambda _, *words: said[words])]
+
+    assert found == [
+        ("0x1/0xff", "mark 0x1/0xff in `tc filter show dev eth0 egress`"),
+        ("0x2/0xffffffff", "mark 0x2/0xffffffff in `tc filter show dev eth1 parent 1:`"),
+    ]

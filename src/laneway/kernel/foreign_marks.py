@@ -1,4 +1,4 @@
-"""The rules of others that use packet marks, found in both variants of iptables and in nftables."""
+"""The rules of others that use packet marks, found in both variants of iptables, in nftables and in traffic control."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from laneway.errors import HostRefused
 from laneway.kernel.iptables_variant import PROGRAMS
 from laneway.kernel.mark_census import extension_marks, extensions, statement_marks
 from laneway.kernel.save_text import foreign_rules, saved_tables
+from laneway.kernel.tc_marks import tc_marks
 from laneway.kernel.tools import run_tool
 from laneway.kernel.xt_tables import instantiated_tables
 from laneway.state.facts import MarkUse
@@ -34,7 +35,7 @@ class Census(NamedTuple):
 def foreign_marks() -> Census:
     """Return the mark bits that others' rules use; a program the host does not have is not asked."""
     legacy = _legacy_marks()
-    marks = dict.fromkeys((*legacy.marks, *_saved_marks("nft"), *_native_marks()))
+    marks = dict.fromkeys((*legacy.marks, *_saved_marks("nft"), *_native_marks(), *tc_marks(_output)))
     return Census(tuple(each for each in marks if each.mark.mask), legacy.warnings)
 
 
