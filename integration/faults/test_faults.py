@@ -446,6 +446,6 @@ def test_when_going_back_fails_too_the_commands_that_remain_are_told(applied: Th
     sabotage.restore_tools(applied, variant)
     assert (ended.code, "Going back failed as well" in ended.err) == (6, True), ended
     assert "hint: type the commands below" in ended.err
-    assert "iptables-restore -w 5 --noflush <<'END'\n*nat\n" in ended.err
+    assert f"iptables-{variant}-restore -w 5 --noflush <<'END'\n*nat\n" in ended.err
     done(applied, "apply", "--prune", "/run/a.toml")
     assert snapshot(applied) == before
