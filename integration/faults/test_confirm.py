@@ -121,6 +121,26 @@ def test_a_kill_between_the_note_and_the_timer_changes_nothing_for_good(nft: Thr
     assert snapshot(nft) == before
 
 
+def test_the_timer_does_not_stand_in_the_way_of_who_confirms(nft: Throwaway) -> None:
+    def prepare() -> None:
+        from laneway.apply import pending
+
+        begin = pending.begin
+
+        def begin_late(*arguments: Any, **options: Any) -> Any:
+            time.sleep(2)  # the timer runs by now, and finds no note
+            return begin(*arguments, **options)
+
+        pytest.MonkeyPatch().setattr(pending, "begin", begin_late)
+
+    command = ("apply", "--prune", "--confirm-within", "5m", "/run/b.toml")
+    assert laneway(nft, *command, prepare=prepare).code == 0
+
+    # Nobody but who confirms asks for the lock from now on, though the timer has waited for the note.
+    nft.sh("! grep -q 'waiting: another laneway' /var/lib/laneway/confirm.log")
+    assert done(nft, "confirm") == "confirmed: generation 2 stays\n"
+
+
 def test_the_end_of_the_terminal_does_not_end_the_timer(nft: Throwaway) -> None:
     before = snapshot(nft)
     # A session with a terminal that goes away: the kernel sends SIGHUP to all of it.

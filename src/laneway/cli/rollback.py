@@ -132,14 +132,12 @@ def take_back_in_time() -> Exit:
 
     for tried in range(1, TRIES + 1):
         try:
-            while (waiting := read(store.pending())) is not None and waiting.left > 0:
-                time.sleep(min(waiting.left, POLL))
+            if not _wait_until_due():
+                output.note("nothing waits for a confirmation")
+                return Exit.DONE
             with alone(LOCK_WAIT):
                 waiting = read(store.pending())
-                if waiting is None:
-                    output.note("nothing waits for a confirmation")
-                    return Exit.DONE
-                if waiting.left <= 0:
+                if waiting is not None and waiting.left <= 0:
                     take_back(waiting)
                     output.note(f"not confirmed in time: taken back, generation {waiting.before} is in force again")
                     return Exit.DONE
@@ -150,3 +148,36 @@ def take_back_in_time() -> Exit:
             output.failure(error if isinstance(error, LanewayError) else HostRefused(str(error)))
             time.sleep(PAUSE)
     return Exit.INCOMPLETE
+
+
+def _wait_until_due() -> bool:
+    """Return once the time of a change that waits is over; or False, at once, when none waits or is being made."""
+    from laneway.apply import store
+    from laneway.apply.pending import read
+
+    while True:
+        waiting = read(store.pending())
+        if waiting is None:
+            if _nothing_waits():
+                return False
+            time.sleep(POLL)
+        elif waiting.left > 0:
+            time.sleep(min(waiting.left, POLL))
+        else:
+            return True
+
+
+def _nothing_waits() -> bool:
+    """Tell that no change waits, and that nobody is at work who may be about to write down that one does.
+
+    The lock is tried and not waited for: whoever confirms a change as soon as it is made must not find it taken.
+    """
+    from laneway.apply import store
+    from laneway.apply.pending import read
+    from laneway.cli.change import alone
+
+    try:
+        with alone(0):
+            return read(store.pending()) is None
+    except Conflict:
+        return False
