@@ -21,11 +21,16 @@ find /run \( -path /run/layers -o -path /run/netns -o -name laneway.lock -o -nam
 
 SETTLING = 5  # seconds that duplicate address detection may take (RFC 4862)
 
+# Whether a link works follows whether it is up, a second later at worst (net/core/link_watch.c).
+_MOVING = r"NO-CARRIER,|,LOWER_UP| state [A-Z]+|bridge_slave state [a-z]+|[a-z_]*timer +[0-9.]+"
+LINKS = f"ip -o -d link | sed -E 's/{_MOVING}//g'"
+ROUTES = "{ ip route show table all; ip -6 route show table all; } | sed 's/ linkdown//'"
+
 COMMANDS = {
-    "links": "ip -o link",
+    "links": LINKS,
     "addresses": "ip -o addr | sed 's/ *valid_lft.*//'",
     "rules": "ip rule; ip -6 rule",
-    "routes": "ip route show table all; ip -6 route show table all",
+    "routes": ROUTES,
     "netns": "ip netns | sort; ls -A /run/netns 2>/dev/null || true",
     "sets": "ipset save",
     "nft": "nft --stateless list ruleset",

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import pyroute2  # noqa: F401
 import toml  # noqa: F401
 
+from integration.snapshot import LINKS
 from integration.throwaway import Throwaway
 from laneway.cli.main import main
 
@@ -41,16 +42,15 @@ ip netns add theirs
 """Two uplinks, and one of everything that belongs to others."""
 
 # An xt_table of the legacy variant stays for ever once it was used: only what is in it counts.
-SNAPSHOT = r"""
+SNAPSHOT = rf"""
 set +e
-look() {
-    $1 ip -o -d link | sed -E 's/^[0-9]*: //; s/@[^:]*:/:/; s/[a-z_]*timer +[0-9.]+//g' |
-        sed -E 's/NO-CARRIER,|,LOWER_UP| state [A-Z]+|bridge_slave state [a-z]+//g'
+look() {{
+    $1 {LINKS} | sed -E 's/^[0-9]*: //; s/@[^:]*:/:/'
     $1 ip -o addr | sed 's/^[0-9]*: //; s/ *valid_lft.*//'
     $1 ip rule; $1 ip -6 rule
-    { $1 ip route show table all
-      $1 ip -6 route show table all; } | sed "s/ linkdown//" | sort
-}
+    {{ $1 ip route show table all
+      $1 ip -6 route show table all; }} | sed "s/ linkdown//" | sort
+}}
 look ''; look 'ip netns exec theirs'
 for tool in iptables-nft ip6tables-nft iptables-legacy ip6tables-legacy; do
     echo "$tool"; $tool-save 2>/dev/null | grep -Ev '^#|^:[A-Z]+ ACCEPT |^\*|^COMMIT'

@@ -16,6 +16,7 @@ import pytest
 from integration.faults import sabotage, seccomp
 from integration.faults.driver import Ended, Hosts, done, laneway, prepared, snapshot
 from integration.faults.sabotage import netlink_refuses, script_when_begun, signals
+from integration.snapshot import LINKS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -296,13 +297,14 @@ def test_a_stranger_who_comes_in_between(nft: Throwaway, script: str, mend: str,
     ],
 )
 def test_damage_done_meanwhile_is_mended_on_the_way_back(nft: Throwaway, script: str) -> None:
-    before = nft.sh("ipset save | sort; ip -o link; ip -o addr show dev lwb-acme | grep -v fe80; ip rule")
+    # Not the whole of it: what the kernel adds to a link that goes up, its link-local address, is made anew.
+    look = f"ipset save | sort; {LINKS}; ip -o addr show dev lwb-acme | grep -v fe80; ip rule"
+    before = nft.sh(look)
 
     refused(laneway(nft, *CHANGE, prepare=script_when_begun(f"{script} || true")), "read back are not")
 
     assert laneway(nft, "plan", "--prune", "/run/a.toml").code == 0
-    after = nft.sh("ipset save | sort; ip -o link; ip -o addr show dev lwb-acme | grep -v fe80; ip rule")
-    assert after == before
+    assert nft.sh(look) == before
 
 
 @pytest.mark.parametrize("script", ["ip link del eth1", "ip link set eth1 down"], ids=["deleted", "down"])
@@ -324,7 +326,7 @@ def _without_south(text: str) -> list[str]:
     return [line for line in text.splitlines() if not any(each in line for each in theirs)]
 
 
-@pytest.mark.parametrize("event", [1, 5, 12, 25, 40, 60, 90])
+@pytest.mark.parametrize("event", [1, 5, 12, 25, 40, 60, 80])
 @pytest.mark.parametrize(
     "numbers",
     [(signal.SIGTERM,), (signal.SIGINT,), (signal.SIGHUP,), (signal.SIGINT, signal.SIGINT)],
