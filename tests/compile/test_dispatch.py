@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from laneway.compile.dispatch import ByOwner, ByPort, Entry, dispatch
+from laneway.compile.dispatch import LEAF_RULES, ByOwner, ByPort, Entry, dispatch
 from laneway.lanes.field import MarkField
 from laneway.state.chains import ChainRule, Jump, Mark, Match, Protocol, ToPorts, Verdict
 
@@ -61,14 +62,23 @@ def test_thousands_of_owners_cost_a_few_rules() -> None:
     for owner in (2, 4711, 8189):
         comments, looked = met(chains, mark=owner << 19)
         assert f"{owner}-{owner}" in comments
-        assert looked <= 5 * 8
+        assert looked <= 6 * 3 + LEAF_RULES
 
 
-def test_one_entry_more_changes_few_chains() -> None:
-    before = dispatch("ROOT", [entry(n, n) for n in range(2, 1000)], ByOwner(FIELD))
-    after = dispatch("ROOT", [entry(n, n) for n in range(2, 1001)], ByOwner(FIELD))
+@pytest.mark.parametrize("last", [999, 1000, 1023, 1024, 4000])
+def test_one_entry_more_changes_few_chains(last: int) -> None:
+    before = dispatch("ROOT", [entry(n, n) for n in range(2, last)], ByOwner(FIELD))
+    after = dispatch("ROOT", [entry(n, n) for n in range(2, last + 1)], ByOwner(FIELD))
 
-    assert sum(before.get(name) != chain for name, chain in after.items()) <= 2
+    assert 1 <= sum(before.get(name) != chain for name, chain in after.items()) <= 4
+
+
+def test_a_number_that_no_entry_is_about_meets_rules_of_others_only_where_it_ends() -> None:
+    chains = dispatch("ROOT", [entry(n, n) for n in range(2, 40)], ByOwner(FIELD))
+
+    comments, _ = met(chains, mark=4000 << 19)
+
+    assert len(comments) <= LEAF_RULES
 
 
 def test_chain_names_fit_the_kernel() -> None:

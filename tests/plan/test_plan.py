@@ -73,14 +73,20 @@ def test_others_packets_pass_the_ladder_before_it_is_built_and_until_it_is_gone(
     assert gone == built[::-1]
 
 
-def test_a_block_is_whole_before_a_goto_leads_to_it() -> None:
-    built = [
-        step.key for step in plan(desired("acme"), HostState()) if step.kind == "fib_rules" and step.key.family == 4
-    ]
+def test_a_block_refuses_before_a_goto_leads_to_it_and_leads_on_last_of_all() -> None:
+    for family in (4, 6):
+        built = [
+            step.key
+            for step in plan(desired("acme", "globex"), HostState())
+            if step.kind == "fib_rules" and step.key.family == family
+        ]
 
-    for index, rule in enumerate(built):
-        if rule.action == RuleAction.GOTO:
-            assert not [later for later in built[index:] if rule.target <= later.priority <= rule.target + 1]
+        look_ups = [rule for rule in built if rule.action == RuleAction.LOOKUP]
+        assert built[-len(look_ups) :] == sorted(look_ups, key=lambda rule: (rule.priority, rule))
+        for index, rule in enumerate(built):
+            if rule.action == RuleAction.GOTO:
+                later = [each for each in built[index:] if rule.target <= each.priority <= rule.target + 1]
+                assert {each.action for each in later} <= {RuleAction.LOOKUP}
 
 
 def test_what_is_removed_stops_sending_first() -> None:

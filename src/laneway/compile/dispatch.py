@@ -1,8 +1,9 @@
 """Finding one tenant's rules among thousands: a tree of chains over the digits of a number.
 
 The number is the owner in a packet's mark, or the destination port. A chain holds a few rules, or gotos by the next
-three bits of the number to chains further down; digits that all entries share take no chain. The tree is a function of
-its entries alone, so the same policy gives the same chains, and one tenant more changes a chain or two.
+two bits of the number to chains further down; digits that all entries share take no chain. The last goto asks nothing:
+the rules at its end match for themselves. The tree is a function of its entries alone, so the same policy gives the
+same chains, and one tenant more changes a chain or two.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ from laneway.state.marks import FwMark
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-DIGIT_BITS = 3
+DIGIT_BITS = 2
+"""With three there are fewer chains, but a tenth more rules on the way to one tenant of 4000."""
+
 LEAF_RULES = 8
 """A chain with more rules than this is divided, if its numbers can be told apart."""
 
@@ -79,9 +82,13 @@ def _grow(
         yield from _grow(root, name, entries, by, below)
         return
     children = [(value, f"{root}.{by.width - below}.{value:x}", group) for value, group in sorted(groups.items())]
+    *asked, (_, last, _) = children
     yield (
         name,
-        tuple(ChainRule(by.matches(value, below), Jump(child, goto=True), COMMENT) for value, child, _ in children),
+        (
+            *(ChainRule(by.matches(value, below), Jump(child, goto=True), COMMENT) for value, child, _ in asked),
+            ChainRule((), Jump(last, goto=True), COMMENT),
+        ),
     )
     for _, child, group in children:
         yield from _grow(root, child, group, by, below)

@@ -131,11 +131,18 @@ def _creation_rank(step: Step) -> Any:  # noqa: ANN401, PLR0911  keys of every k
             return key
 
 
-def _fib_rank(rule: FibRule) -> tuple[int, int, bool, FibRule]:
-    """Rank blocks from the last to the first, each before the goto to it: others' way past the ladder comes first."""
+def _fib_rank(rule: FibRule) -> tuple[int, bool, int, bool, FibRule]:
+    """Rank blocks from the last to the first, each before the goto to it: others' way past the ladder comes first.
+
+    Look-ups end the creation, in the order of their marks: the first to name an IPv6 table makes it, and with every
+    IPv6 rule that is added the kernel walks the tables there are (fib6_rules.c). Until it has its look-ups, a block
+    refuses: a goto to nothing is passed over (fib_rules.c), and what follows it is the end of its block.
+    """
+    if rule.action == RuleAction.LOOKUP:
+        return (rule.family, True, rule.priority, False, rule)
     jumps = rule.action == RuleAction.GOTO
     stands = max(rule.priority, rule.target) if jumps else rule.priority
-    return (rule.family, -stands, jumps, rule)
+    return (rule.family, False, -stands, jumps, rule)
 
 
 def _without_implied(steps: list[Step], observed: HostState) -> Iterator[Step]:
