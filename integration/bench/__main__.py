@@ -29,14 +29,14 @@ def main() -> None:
     options = _options()
     if os.geteuid():
         sys.exit("the benchmark makes hosts of its own: run it as root")
-    results = []
+    results: list[Result] = []
+    machine = _machine()
     for result in _measured(options):
         results.append(result)
         _say(f"    {result.item}, {result.case}: {result.ratio:.2f}")
-    machine = _machine()
-    if options.json:
-        content = {"laneway-bench": 1, "machine": machine, "results": [each.as_json() for each in results]}
-        Path(options.json).write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+        if options.json:  # each time: it may be hours to the end
+            content = {"laneway-bench": 1, "machine": machine, "results": [each.as_json() for each in results]}
+            Path(options.json).write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
     print("; ".join(f"{name} {value}" for name, value in machine.items()), table(results), sep="\n\n")  # noqa: T201
 
 

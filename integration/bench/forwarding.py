@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     Say = Callable[[str], None]
 
 ESTABLISHED_FLOWS = 64
+_LINEAR_RULES = 100
 _UNIT = "kpps"
 
 
@@ -53,6 +54,7 @@ class Contender(NamedTuple):
     name: str
     host: PacketHost
     tenant: Member
+    share: float  # of the packets of a burst: what walks past thousands of rules needs few to take as long
 
 
 def forwarding(program: Path, scale: Scale, say: Say) -> Iterator[Result]:
@@ -75,17 +77,17 @@ def _contenders(stack: ExitStack, program: Path, scale: Scale, variant: Variant,
         host = stack.enter_context(PacketHost(program))
         last = Member(count - 1)
         host.lay(count, variant=variant, measured=[last])
-        yield Contender(f"laneway {count}", host, last)
+        yield Contender(f"laneway {count}", host, last, 1)
         host = stack.enter_context(PacketHost(program))
         host.lay_by_hand(count, variant=variant)
-        yield Contender(f"linear {count}", host, last)
+        yield Contender(f"linear {count}", host, last, min(1, _LINEAR_RULES / count))
 
 
 def _compared(
     contenders: Sequence[Contender], scale: Scale, traffic: Traffic, where: str, family: int
 ) -> Iterator[Result]:
     bursts = [(each, _burst(each, family, inward=traffic.inward)) for each in contenders]
-    rates = _rates([(each.name, each.host, burst) for each, burst in bursts], scale, traffic.flows)
+    rates = _rates([(each.name, each.host, burst, each.share) for each, burst in bursts], scale, traffic.flows)
     ours, linear = rates["laneway 1"], rates["linear 1"]
     for name, measured in rates.items():
         kind, count = name.split()
@@ -104,17 +106,19 @@ def _burst(contender: Contender, family: int, *, inward: bool) -> Burst:
     return host.inward(tenant, family) if inward else host.outward(tenant, family)
 
 
-def _rates(bursts: Sequence[tuple[str, PacketHost, Burst]], scale: Scale, flows: int) -> dict[str, tuple[float, ...]]:
+def _rates(
+    bursts: Sequence[tuple[str, PacketHost, Burst, float]], scale: Scale, flows: int
+) -> dict[str, tuple[float, ...]]:
     """Return rates in kpps: all contenders take turns, round after round; the first round only warms up."""
     count = scale.packets if flows else scale.packets // 3
-    rates: dict[str, list[float]] = {name: [] for name, _, _ in bursts}
-    for _, host, burst in bursts:
+    rates: dict[str, list[float]] = {name: [] for name, *_ in bursts}
+    for _, host, burst, _ in bursts:
         host.forget_flows()
         if flows:
             host.establish(burst, flows=flows)
     for turn in range(scale.rounds + 1):
-        for name, host, burst in bursts:
-            sample = host.send(burst, flows=flows, count=count)
+        for name, host, burst, share in bursts:
+            sample = host.send(burst, flows=flows, count=int(count * share))
             if turn:
                 rates[name].append(sample.rate / 1000)
             if not flows:
@@ -135,7 +139,7 @@ def _strangers(program: Path, scale: Scale, variant: Variant) -> Iterator[Result
         for family in (4, 6):
             for what, flows in (("established", ESTABLISHED_FLOWS), ("new", 0)):
                 where = f"IPv{family} {variant}, {what} flows"
-                bursts = [(name, host, host.stranger(family)) for name, host in hosts.items()]
+                bursts = [(name, host, host.stranger(family), 1.0) for name, host in hosts.items()]
                 rates = _rates(bursts, scale, flows)
                 for name, beside, told in (
                     ("many", "one", "laneway, 1 tenant"),

@@ -21,7 +21,7 @@ NOBODY = "02:00:00:00:00:99"
 """A link address that no link has: who receives a frame for it drops it at once."""
 
 UPLINKS = ("eth0", "eth1")
-MOST_BRIDGES = 4000
+MOST_BRIDGES = 1000
 _STAND_IN = "crowd0"
 _STAND_IN_LINK = f"""
 ip link add {_STAND_IN} type veth peer name crowd1
