@@ -230,7 +230,7 @@ def test_a_host_that_does_not_forward_keeps_what_is_not_for_it() -> None:
 
 def test_flushed_fib_rules_end_at_the_pin() -> None:
     here = ground()
-    state = replace(here.terrain.state, fib_rules={})
+    state = here.terrain.state.replaced(fib_rules={})
 
     found = walk(Terrain(state, here.terrain.underlay), packet(WEB, "203.0.113.9", "tcp/443"))
 
@@ -243,7 +243,7 @@ def test_flushed_fib_rules_end_at_the_pin() -> None:
 def test_flushed_marks_end_in_silence() -> None:
     here = ground()
     chains = {**here.terrain.state.chains, ChainKey(4, XtTable.MANGLE, "LANEWAY-MARK"): ()}
-    state = replace(here.terrain.state, chains=chains)
+    state = here.terrain.state.replaced(chains=chains)
 
     found = walk(Terrain(state, here.terrain.underlay), packet(WEB, "203.0.113.9", "tcp/443"))
 
@@ -253,7 +253,7 @@ def test_flushed_marks_end_in_silence() -> None:
 def test_a_lost_default_ends_at_the_terminator() -> None:
     here = ground()
     routes = {key: route for key, route in here.terrain.state.routes.items() if route.dev != "eth1"}
-    state = replace(here.terrain.state, routes=routes)
+    state = here.terrain.state.replaced(routes=routes)
 
     found = explain(replace(here, terrain=Terrain(state, here.terrain.underlay)), packet(WEB, "203.0.113.9", "tcp/443"))
 
@@ -278,7 +278,7 @@ def test_a_mark_set_by_the_answer_counts_for_what_follows() -> None:
     }
 
     found = walk(
-        Terrain(replace(here.terrain.state, chains=chains), here.terrain.underlay), packet(HOST, "10.20.0.10", "tcp/80")
+        Terrain(here.terrain.state.replaced(chains=chains), here.terrain.underlay), packet(HOST, "10.20.0.10", "tcp/80")
     )
 
     assert found.reply is not None
