@@ -18,6 +18,7 @@ class HostState:
     which holds our own objects only. None as a value: the object has no property besides its being there.
     """
 
+    # No dataclass, for the reason that `policy.model` gives; no named tuple, since it begins with mappings of its own.
     netns: dict[str, Netns]
     links: dict[LinkKey, Link]
     addresses: dict[AddressKey, None]
