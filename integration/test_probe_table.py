@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -39,7 +38,7 @@ def trial(policy: PolicySet, sysctls: dict[str, str], *, shut: bool) -> LabRepor
 
 def with_variant(policy: PolicySet, variant: Variant) -> PolicySet:
     """Return `policy` for a host of this variant of iptables."""
-    return replace(policy, host=replace(policy.host, iptables=variant))
+    return policy._replace(host=policy.host._replace(iptables=variant))
 
 
 @pytest.mark.parametrize(("variant", "bridge_nf", "rp_filter"), HOSTS)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 from laneway.policy.model import (
@@ -69,4 +68,4 @@ def crowd(count: int) -> PolicySet:
 
 def with_uplinks(policy: PolicySet, *uplinks: Uplink) -> PolicySet:
     """Return `policy` with other uplinks."""
-    return replace(policy, uplinks=uplinks)
+    return policy._replace(uplinks=uplinks)

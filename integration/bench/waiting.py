@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import compileall
 import os
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from integration.bench.handwritten import ALL_DUMPS, BRIDGES_AWAY, HOST_DUMPS, T
 from integration.bench.packet_host import WORLD
 from integration.bench.results import Result
 from integration.throwaway import Throwaway
+from laneway import __file__ as package
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -138,6 +140,8 @@ def _round(count: int, *, variant: str, by_hand: bool) -> dict[str, Took]:
 def starting(crowd_size: int, say: Say) -> Iterator[Result]:
     """Measure item 7: how long until laneway has begun, and how long it reads."""
     say("start-up")
+    # pip writes the bytecode of what it installs; a source tree may be without, and Python be told not to write any.
+    compileall.compile_dir(Path(package).parent, quiet=1)
     quickstart = str(Path(__file__).parents[2] / "policies" / "quickstart.toml")
     commands = {
         "nothing": (sys.executable, "-c", "pass"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -98,7 +97,7 @@ def variant(request: pytest.FixtureRequest) -> str:
 def lab(variant: str) -> Iterator[Lab]:
     """A host that holds the quickstart policy, and whose main table leads by both uplinks."""
     policy = load([QUICKSTART])
-    policy = replace(policy, host=replace(policy.host, iptables=variant))  # type: ignore[arg-type]
+    policy = policy._replace(host=policy.host._replace(iptables=variant))  # type: ignore[arg-type]
     with Lab(policy) as made:
         made.call(lambda: (carry_out(look_at(policy)), None)[1])
         made.run("sh", "-c", SECOND_WAY)

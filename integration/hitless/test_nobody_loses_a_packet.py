@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 import pytest
@@ -80,7 +79,7 @@ STEADY, MOVING = 9999, 9998
 def policy(text: str, variant: Variant) -> PolicySet:
     """Return the policy for a host of this variant."""
     loaded = load_text(text)
-    return replace(loaded, host=replace(loaded.host, iptables=variant))
+    return loaded._replace(host=loaded.host._replace(iptables=variant))
 
 
 def change_again_and_again(variant: Variant) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -89,8 +88,8 @@ def test_replaced_objects_are_as_wished_and_all_others_as_before(
 
     if kind == "sets":  # entries gain or lose what their set can hold
         mark = FwMark(0, 0) if new.marks else None
-        wished = replace(
-            wished, entries={entry: mark if entry.set == key else old for entry, old in wished.entries.items()}
+        wished = wished.replaced(
+            entries={entry: mark if entry.set == key else old for entry, old in wished.entries.items()}
         )
     assert observed == wished
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from laneway.compile.host import compile_host
@@ -125,7 +123,7 @@ def test_every_goto_has_a_rule_at_its_target() -> None:
 
 def test_too_few_priorities_are_refused() -> None:
     policy = world(tenant("acme", 1))
-    narrow = replace(policy, host=replace(policy.host, priorities=(10000, 10099)))
+    narrow = policy._replace(host=policy.host._replace(priorities=(10000, 10099)))
 
     with pytest.raises(Conflict, match="4688 priorities are needed"):
         compile_host(narrow, allocate(narrow, Leases()), FACTS)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from laneway.apply.target import target
 from laneway.state.facts import HostFacts, UplinkRoute
 from laneway.state.host import HostState
@@ -15,12 +13,12 @@ CONNECTED = UplinkRoute("eth0", prefix("2001:db8:a::/64"), b"")
 
 
 def switched(facts: HostFacts, *, masquerade: bool = True) -> HostState:
-    policy = with_uplinks(world(tenant("acme", 7)), replace(NORTH, masquerade=masquerade), SOUTH)
-    return target(policy, HostState(), replace(facts, sysctls=FACTS.sysctls | {KEY: "0"})).desired
+    policy = with_uplinks(world(tenant("acme", 7)), NORTH._replace(masquerade=masquerade), SOUTH)
+    return target(policy, HostState(), facts._replace(sysctls={**FACTS.sysctls, KEY: "0"})).desired
 
 
 def test_masquerading_does_not_look_at_the_addresses_of_every_bridge() -> None:
-    desired = switched(replace(FACTS, uplink_routes=(CONNECTED,)))
+    desired = switched(FACTS._replace(uplink_routes=(CONNECTED,)))
 
     assert (desired.sysctls[KEY], desired.priors[KEY]) == ("1", "0")
 
@@ -28,12 +26,12 @@ def test_masquerading_does_not_look_at_the_addresses_of_every_bridge() -> None:
 def test_an_uplink_without_an_ipv6_address_of_its_own_borrows_one_as_before() -> None:
     behind_a_router = UplinkRoute("eth0", prefix("2001:db8:c::/64"), prefix("2001:db8:a::1").address)
 
-    desired = switched(replace(FACTS, uplink_routes=(behind_a_router,)))
+    desired = switched(FACTS._replace(uplink_routes=(behind_a_router,)))
 
     assert KEY not in desired.sysctls
 
 
 def test_an_uplink_that_does_not_masquerade_keeps_its_choice_of_sources() -> None:
-    desired = switched(replace(FACTS, uplink_routes=(CONNECTED,)), masquerade=False)
+    desired = switched(FACTS._replace(uplink_routes=(CONNECTED,)), masquerade=False)
 
     assert KEY not in desired.sysctls

@@ -18,7 +18,7 @@ from laneway.state.routing import RouteKind
 from laneway.state.underlay import HostAddress, MainRoute, Underlay
 from tests.worlds import NORTH, SOUTH, crowd, tenant, with_uplinks, world
 
-PLAIN = replace(tenant("acme", 7), snat=())
+PLAIN = tenant("acme", 7)._replace(snat=())
 POLICY = world(PLAIN)
 
 MAIN = tuple(ForeignFibRule(family, 32766, "32766: from all lookup main") for family in (4, 6))
@@ -67,7 +67,7 @@ def switched(**sysctls: str) -> dict[str, str]:
 
 
 def without_address(text: str) -> Underlay:
-    return replace(UNDERLAY, addresses=tuple(each for each in UNDERLAY.addresses if str(each.address) != text))
+    return UNDERLAY._replace(addresses=tuple(each for each in UNDERLAY.addresses if str(each.address) != text))
 
 
 def test_a_healthy_host_has_no_findings() -> None:
@@ -260,7 +260,7 @@ ERROR, WARNING, INFO = Severity.ERROR, Severity.WARNING, Severity.INFO
             id="no address",
         ),
         pytest.param(
-            replace(HEALTHY, underlay=replace(UNDERLAY, routes=(*UNDERLAY.routes[:2], *UNDERLAY.routes[3:]))),
+            replace(HEALTHY, underlay=UNDERLAY._replace(routes=(*UNDERLAY.routes[:2], *UNDERLAY.routes[3:]))),
             "gateway-not-on-link",
             WARNING,
             ("ip route add 198.51.100.1 dev eth1",),
@@ -269,8 +269,8 @@ ERROR, WARNING, INFO = Severity.ERROR, Severity.WARNING, Severity.INFO
         pytest.param(
             replace(
                 HEALTHY,
-                underlay=replace(
-                    UNDERLAY, addresses=(*UNDERLAY.addresses, HostAddress("eth1", prefix("198.51.100.1/24")))
+                underlay=UNDERLAY._replace(
+                    addresses=(*UNDERLAY.addresses, HostAddress("eth1", prefix("198.51.100.1/24")))
                 ),
             ),
             "gateway-own",
@@ -281,8 +281,8 @@ ERROR, WARNING, INFO = Severity.ERROR, Severity.WARNING, Severity.INFO
         pytest.param(
             replace(
                 HEALTHY,
-                underlay=replace(
-                    UNDERLAY, routes=(*UNDERLAY.routes, route("0.0.0.0/0", "eth0", "192.0.2.254", metric=100))
+                underlay=UNDERLAY._replace(
+                    routes=(*UNDERLAY.routes, route("0.0.0.0/0", "eth0", "192.0.2.254", metric=100))
                 ),
             ),
             "default-routes-differ",
@@ -300,8 +300,8 @@ ERROR, WARNING, INFO = Severity.ERROR, Severity.WARNING, Severity.INFO
         pytest.param(
             replace(
                 HEALTHY,
-                underlay=replace(
-                    UNDERLAY, addresses=(*UNDERLAY.addresses, HostAddress("docker0", prefix("10.0.7.1/24")))
+                underlay=UNDERLAY._replace(
+                    addresses=(*UNDERLAY.addresses, HostAddress("docker0", prefix("10.0.7.1/24")))
                 ),
             ),
             "subnet-in-use",
@@ -312,7 +312,7 @@ ERROR, WARNING, INFO = Severity.ERROR, Severity.WARNING, Severity.INFO
         pytest.param(
             replace(
                 HEALTHY,
-                underlay=replace(UNDERLAY, routes=(*UNDERLAY.routes, route("10.0.7.128/25", "tun0", "10.9.9.9"))),
+                underlay=UNDERLAY._replace(routes=(*UNDERLAY.routes, route("10.0.7.128/25", "tun0", "10.9.9.9"))),
             ),
             "subnet-in-use",
             ERROR,
@@ -329,8 +329,7 @@ def test_finding(seen: Diagnosis, rule: str, severity: Severity, commands: tuple
 
 def test_a_wider_route_and_laneways_own_links_are_in_nobodys_way() -> None:
     own = LinkSeen("lwb-acme", True, True, 1500, ours=True)  # noqa: FBT003
-    underlay = replace(
-        UNDERLAY,
+    underlay = UNDERLAY._replace(
         addresses=(*UNDERLAY.addresses, HostAddress("lwb-acme", prefix("10.0.7.1/24"))),
         routes=(*UNDERLAY.routes, route("10.0.7.0/24", "lwb-acme"), route("10.0.0.0/8", "tun0", "10.9.9.9")),
     )
@@ -339,7 +338,7 @@ def test_a_wider_route_and_laneways_own_links_are_in_nobodys_way() -> None:
 
 
 def uplinks(**changes: object) -> PolicySet:
-    return with_uplinks(POLICY, replace(NORTH, **changes), SOUTH)  # type: ignore[arg-type]
+    return with_uplinks(POLICY, NORTH._replace(**changes), SOUTH)  # type: ignore[arg-type]
 
 
 def only(found: list[Finding]) -> tuple[str, tuple[str, ...]]:
@@ -348,7 +347,7 @@ def only(found: list[Finding]) -> tuple[str, tuple[str, ...]]:
 
 
 def test_a_gateway_to_be_learnt_needs_a_default_route() -> None:
-    bare = replace(HEALTHY, underlay=replace(UNDERLAY, routes=UNDERLAY.routes[:4]))
+    bare = replace(HEALTHY, underlay=UNDERLAY._replace(routes=UNDERLAY.routes[:4]))
 
     assert only(judge(bare, uplinks(gateway4=AUTO))) == (
         "gateway-not-known",
@@ -358,7 +357,7 @@ def test_a_gateway_to_be_learnt_needs_a_default_route() -> None:
 
 @pytest.mark.parametrize(("value", "told"), [("0", True), ("1", True), ("2", False)])
 def test_a_gateway_to_be_learnt_by_advertisements_needs_them_heard(value: str, *, told: bool) -> None:
-    learnt = replace(UNDERLAY, routes=(*UNDERLAY.routes, route("::/0", "eth0", "fe80::1", metric=1024)))
+    learnt = UNDERLAY._replace(routes=(*UNDERLAY.routes, route("::/0", "eth0", "fe80::1", metric=1024)))
     seen = replace(HEALTHY, underlay=learnt, sysctls=switched(net__ipv6__conf__eth0__accept_ra=value))
 
     found = judge(seen, uplinks(gateway6=AUTO))
@@ -368,7 +367,7 @@ def test_a_gateway_to_be_learnt_by_advertisements_needs_them_heard(value: str, *
 
 
 def test_a_source_address_must_be_here_or_routed_here() -> None:
-    policy = world(replace(PLAIN, snat=(("north", ip_address("192.0.2.20")), ("south", ip_address("203.0.113.7")))))
+    policy = world(PLAIN._replace(snat=(("north", ip_address("192.0.2.20")), ("south", ip_address("203.0.113.7")))))
 
     assert only(judge(HEALTHY, policy)) == ("snat-not-here", ("ip addr add 192.0.2.20/32 dev eth0",))
 
@@ -380,7 +379,7 @@ def test_tables_are_measured_against_the_policy() -> None:
         "net/ipv4/neigh/default/gc_thresh3": "8",
         "net/ipv6/neigh/default/gc_thresh3": "1024",
     }
-    policy = replace(crowd(100), tenants=tuple(replace(each, snat=()) for each in crowd(100).tenants))
+    policy = crowd(100)._replace(tenants=tuple(each._replace(snat=()) for each in crowd(100).tenants))
 
     found = judge(replace(HEALTHY, sysctls=HEALTHY.sysctls | small), policy)
 

@@ -57,7 +57,8 @@ def mark(value: int) -> ChainRule:
 
 
 def tcp(**values: object) -> Skb:
-    skb = Skb(4, 6, prefix("10.20.0.10").address, prefix("203.0.113.9").address, port=443, arrives="lwb-acme")
+    skb = Skb(4, 6, prefix("10.20.0.10").address, prefix("203.0.113.9").address, port=443)
+    skb.arrives = "lwb-acme"
     for name, value in values.items():
         setattr(skb, name, value)
     return skb
@@ -169,7 +170,8 @@ MATCHES = [
 
 @pytest.mark.parametrize(("match", "holds"), MATCHES, ids=lambda each: str(each)[:40])
 def test_a_condition_holds_or_not(match: Match, holds: bool) -> None:  # noqa: FBT001
-    flow = Flow(b"", b"", 0, mark=0x50007, new_to=(b"", 0))
+    flow = Flow(b"", b"", 0, mark=0x50007)
+    flow.new_to = (b"", 0)
 
     assert passed({"LANEWAY-A": (rule(Verdict.DROP, match),)}, tcp(mark=0x20001, flow=flow)) == (
         "dropped" if holds else None

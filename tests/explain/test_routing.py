@@ -33,7 +33,8 @@ def unicast(to: str, dev: str, *, table: int = 100, metric: int = 0) -> tuple[Ro
 
 def decided(rules: list[FibRule], *routes: tuple[RouteKey, Route], to: str = "203.0.113.9", mark: int = 0) -> Decision:
     state = HostState(fib_rules=dict.fromkeys(rules), routes=dict(routes))
-    skb = Skb(4, 6, prefix("10.20.0.10").address, prefix(to).address, mark=mark)
+    skb = Skb(4, 6, prefix("10.20.0.10").address, prefix(to).address)
+    skb.mark = mark
     return route(Terrain(state, UNDERLAY), skb, Trail())
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from laneway.explain.explanation import explain
@@ -163,7 +161,7 @@ def test_what_stays_on_a_bridge_is_no_class_s_business() -> None:
 
 def test_where_iptables_does_not_see_frames_no_chain_is_walked() -> None:
     here = ground()
-    blind = Terrain(here.terrain.state, replace(here.terrain.underlay, filters_bridged=frozenset()))
+    blind = Terrain(here.terrain.state, here.terrain.underlay._replace(filters_bridged=frozenset()))
 
     found = walk(blind, packet(WEB, "10.20.0.11", "tcp/445"))
 
@@ -203,7 +201,7 @@ def test_the_host_reaches_workloads_and_what_they_publish() -> None:
 
 def test_a_strict_reverse_path_filter_drops_what_main_would_answer_by_another_link() -> None:
     here = ground()
-    strict = Terrain(here.terrain.state, replace(here.terrain.underlay, reverse_filter={"eth1": 1}))
+    strict = Terrain(here.terrain.state, here.terrain.underlay._replace(reverse_filter={"eth1": 1}))
 
     found = walk(strict, packet(SOUTH, "198.51.100.2", "tcp/22", source="203.0.113.5"))
 
@@ -218,7 +216,7 @@ def test_the_host_s_address_as_a_source_from_outside_is_a_martian() -> None:
 
 def test_a_host_that_does_not_forward_keeps_what_is_not_for_it() -> None:
     here = ground()
-    still = Terrain(here.terrain.state, replace(here.terrain.underlay, forwards=frozenset()))
+    still = Terrain(here.terrain.state, here.terrain.underlay._replace(forwards=frozenset()))
 
     found = walk(still, packet(WEB, "203.0.113.9", "udp/53"))
 
@@ -230,7 +228,7 @@ def test_a_host_that_does_not_forward_keeps_what_is_not_for_it() -> None:
 
 def test_flushed_fib_rules_end_at_the_pin() -> None:
     here = ground()
-    state = replace(here.terrain.state, fib_rules={})
+    state = here.terrain.state.replaced(fib_rules={})
 
     found = walk(Terrain(state, here.terrain.underlay), packet(WEB, "203.0.113.9", "tcp/443"))
 
@@ -243,7 +241,7 @@ def test_flushed_fib_rules_end_at_the_pin() -> None:
 def test_flushed_marks_end_in_silence() -> None:
     here = ground()
     chains = {**here.terrain.state.chains, ChainKey(4, XtTable.MANGLE, "LANEWAY-MARK"): ()}
-    state = replace(here.terrain.state, chains=chains)
+    state = here.terrain.state.replaced(chains=chains)
 
     found = walk(Terrain(state, here.terrain.underlay), packet(WEB, "203.0.113.9", "tcp/443"))
 
@@ -253,9 +251,9 @@ def test_flushed_marks_end_in_silence() -> None:
 def test_a_lost_default_ends_at_the_terminator() -> None:
     here = ground()
     routes = {key: route for key, route in here.terrain.state.routes.items() if route.dev != "eth1"}
-    state = replace(here.terrain.state, routes=routes)
+    state = here.terrain.state.replaced(routes=routes)
 
-    found = explain(replace(here, terrain=Terrain(state, here.terrain.underlay)), packet(WEB, "203.0.113.9", "tcp/443"))
+    found = explain(here._replace(terrain=Terrain(state, here.terrain.underlay)), packet(WEB, "203.0.113.9", "tcp/443"))
 
     assert (found.verdict, steps(found.walk.forward)[-1]) == ("refused", "route: refuses it")
 
@@ -278,7 +276,7 @@ def test_a_mark_set_by_the_answer_counts_for_what_follows() -> None:
     }
 
     found = walk(
-        Terrain(replace(here.terrain.state, chains=chains), here.terrain.underlay), packet(HOST, "10.20.0.10", "tcp/80")
+        Terrain(here.terrain.state.replaced(chains=chains), here.terrain.underlay), packet(HOST, "10.20.0.10", "tcp/80")
     )
 
     assert found.reply is not None
@@ -306,7 +304,7 @@ def test_what_follows_is_translated_as_the_first_packet_was() -> None:
 def test_the_host_does_not_answer_on_a_bridge_for_its_other_addresses() -> None:
     here = ground()
     elsewhere = HostAddress("eth0", prefix("10.20.0.99"))
-    underlay = replace(here.terrain.underlay, addresses=(*here.terrain.underlay.addresses, elsewhere))
+    underlay = here.terrain.underlay._replace(addresses=(*here.terrain.underlay.addresses, elsewhere))
 
     found = walk(Terrain(here.terrain.state, underlay), packet(WEB, "10.20.0.99", "icmp"))
 

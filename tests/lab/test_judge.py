@@ -85,7 +85,7 @@ def test_host_is_no_router_for_strangers() -> None:
 
 
 def test_published_port_is_refused_by_an_uplink_its_tenant_does_not_use() -> None:
-    only_north = world(NORTH, SOUTH, replace(ACME, uplinks=("north",)))
+    only_north = world(NORTH, SOUTH, ACME._replace(uplinks=("north",)))
 
     assert judge(only_north, Probe(Outside("south"), ip_address("198.51.100.2"), "tcp", 8080)) == REFUSED
 
@@ -103,7 +103,7 @@ def test_family_the_uplink_does_not_carry_is_refused() -> None:
 
 def test_tenants_own_address_goes_before_the_uplinks_and_that_before_the_hosts() -> None:
     lent = (("north", ip_address("192.0.2.20")),)
-    both = world(uplink("north", "192.0.2.1", snat="192.0.2.7"), SOUTH, replace(ACME, snat=lent))
+    both = world(uplink("north", "192.0.2.1", snat="192.0.2.7"), SOUTH, ACME._replace(snat=lent))
     shared = world(uplink("north", "192.0.2.1", snat="192.0.2.7"), SOUTH, ACME)
     neither = world(uplink("north", "192.0.2.1", masquerade=False), SOUTH, ACME)
 
@@ -113,7 +113,7 @@ def test_tenants_own_address_goes_before_the_uplinks_and_that_before_the_hosts()
 
 def test_route_that_refuses_goes_before_classes() -> None:
     routes = (TenantRoute(ip_network("10.96.0.0/12"), None, "blackhole", NOWHERE),)
-    walled = world(NORTH, SOUTH, replace(ACME, routes=routes))
+    walled = world(NORTH, SOUTH, ACME._replace(routes=routes))
 
     assert judge(walled, from_web("10.100.0.1", "tcp", 443)) == REFUSED
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -55,7 +54,7 @@ def test_the_order_of_files_does_not_number() -> None:
     tenants = [tenant(name, index) for index, name in enumerate(("a", "b", "c"))]
     policy = world(*tenants)
 
-    assert allocate(replace(policy, tenants=tuple(reversed(tenants))), Leases()) == allocate(policy, Leases())
+    assert allocate(policy._replace(tenants=tuple(reversed(tenants))), Leases()) == allocate(policy, Leases())
 
 
 def test_freed_numbers_come_last() -> None:
@@ -72,8 +71,8 @@ def test_freed_numbers_do_come() -> None:
 
 def test_no_table_stands_before_the_kernels_own_where_it_looks_for_them() -> None:
     policy = world(*(tenant(f"t{number}", number) for number in range(250)))
-    host = replace(policy.host, max_uplinks=3)
-    pinned = replace(policy, host=host, tenants=(*policy.tenants, replace(tenant("pinned", 250), id=55)))
+    host = policy.host._replace(max_uplinks=3)
+    pinned = policy._replace(host=host, tenants=(*policy.tenants, tenant("pinned", 250)._replace(id=55)))
 
     slow = [name for table, name in table_names(pinned, allocate(pinned, Leases())).items() if table % 256 >= 253]
 
@@ -83,19 +82,19 @@ def test_no_table_stands_before_the_kernels_own_where_it_looks_for_them() -> Non
 
 def test_numbers_that_slow_down_all_are_better_than_none() -> None:
     policy = world(*(tenant(f"t{number}", number) for number in range(30)))
-    small = replace(policy, host=replace(policy.host, marks=0x3F0000, max_uplinks=3, tables=(500, 563)))
+    small = policy._replace(host=policy.host._replace(marks=0x3F0000, max_uplinks=3, tables=(500, 563)))
 
     with pytest.raises(Conflict, match="room for 14 tenants"):
         allocate(small, Leases())
 
-    few = replace(small, tenants=small.tenants[:14])
+    few = small._replace(tenants=small.tenants[:14])
     lanes = allocate(few, Leases())
     assert sorted(lanes.owners.values()) == list(range(2, 16))
     assert lanes.owners[max(lanes.owners)] == 2  # 509 to 511: for the last of them
 
 
 def test_a_pinned_id_that_is_anothers_for_life_is_refused() -> None:
-    pinned = replace(tenant("acme", 1), id=3)
+    pinned = tenant("acme", 1)._replace(id=3)
     leases = Leases({"globex": 3}, {}, next_owner=4)
 
     with pytest.raises(Conflict) as refusal:
@@ -106,7 +105,7 @@ def test_a_pinned_id_that_is_anothers_for_life_is_refused() -> None:
 
 def test_a_full_mark_field_is_refused() -> None:
     policy = world(tenant("a", 1), tenant("b", 2), tenant("c", 3))
-    small = replace(policy, host=replace(policy.host, marks=0x1F, max_uplinks=7))
+    small = policy._replace(host=policy.host._replace(marks=0x1F, max_uplinks=7))
 
     with pytest.raises(Conflict) as refusal:
         allocate(small, Leases())

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from laneway.apply.target import target
 from laneway.lanes.field import MarkField
 from laneway.plan.flows import moved_flows
@@ -23,7 +21,7 @@ def forgotten(before: PolicySet, after: PolicySet) -> tuple[FwMark, ...]:
 
 
 def changed(**what: object) -> PolicySet:
-    other: Tenant = replace(ACME, **what)  # type: ignore[arg-type]
+    other: Tenant = ACME._replace(**what)  # type: ignore[arg-type]
     return world(other, GLOBEX)
 
 
@@ -46,13 +44,13 @@ def test_another_preferred_uplink_moves_the_lane_that_was_first() -> None:
 
 
 def test_another_class_moves_all_of_the_tenants_lanes_and_no_others() -> None:
-    bulk = replace(ACME.classes[0], name="bulkier", match=replace(ACME.classes[0].match, protocol="udp"))
+    bulk = ACME.classes[0]._replace(name="bulkier", match=ACME.classes[0].match._replace(protocol="udp"))
 
     assert forgotten(world(ACME, GLOBEX), changed(classes=(bulk,))) == (FIELD.by_owner(2),)
 
 
 def test_an_unpublished_port_moves_the_lanes_it_came_by() -> None:
-    web = replace(ACME.workloads[0], publish=(publish(8001, 80),))
+    web = ACME.workloads[0]._replace(publish=(publish(8001, 80),))
 
     assert forgotten(world(ACME, GLOBEX), changed(workloads=(web,))) == (FIELD.mark(2, 1), FIELD.mark(2, 2))
 
@@ -62,7 +60,7 @@ def test_an_own_address_moves_its_one_lane() -> None:
 
 
 def test_an_uplinks_address_moves_all_lanes_by_it() -> None:
-    bare = replace(NORTH, masquerade=False)
+    bare = NORTH._replace(masquerade=False)
 
     marks = forgotten(world(ACME, GLOBEX), with_uplinks(world(ACME, GLOBEX), bare, SOUTH))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +22,8 @@ def without_sources(value: Any) -> Any:
     if isinstance(value, Source):
         return None
     if isinstance(value, tuple):
-        return tuple(map(without_sources, value))
-    if is_dataclass(value) and not isinstance(value, type):
-        return replace(value, **{each.name: without_sources(getattr(value, each.name)) for each in fields(value)})
+        parts = map(without_sources, value)
+        return type(value)._make(parts) if hasattr(value, "_make") else tuple(parts)
     return value
 
 

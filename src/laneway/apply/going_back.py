@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -128,8 +127,7 @@ def attainable(before: HostState, kernel: Kernel) -> HostState:
     interfaces = {key.split("/")[3] for key in before.sysctls if key.startswith(("net/ipv4/conf/", "net/ipv6/conf/"))}
     theirs = (devices | interfaces) - ours - {"all", "default"}
     gone = theirs - kernel.facts(sorted(theirs)).interfaces
-    return replace(
-        before,
+    return before.replaced(
         routes={key: each for key, each in before.routes.items() if key.netns != HOST or each.dev not in gone},
         sysctls={key: each for key, each in before.sysctls.items() if not gone.intersection(key.split("/")[3:4])},
     )

@@ -6,7 +6,6 @@ Nothing there is needed to know what on the host is laneway's: that is read from
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -80,4 +79,4 @@ def ground(stored: PolicySet | None, *, prune: bool) -> PolicySet | None:
     """Return what a new policy builds on: with `prune` the host and its uplinks alone, without the tenants."""
     if stored is None or not prune:
         return stored
-    return replace(stored, tenants=(), expects=())
+    return stored._replace(tenants=(), expects=())

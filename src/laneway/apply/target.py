@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from laneway.compile.host import compile_host
@@ -57,9 +57,9 @@ def refuse_unknown_tenants(policy: PolicySet, observed: HostState) -> None:
 def without(policy: PolicySet, tenants: frozenset[str]) -> PolicySet:
     """Return `policy` less some tenants, and less what others were allowed to reach of them."""
     kept = tuple(
-        replace(tenant, allow=tuple(each for each in tenant.allow if each.tenant not in tenants))
+        tenant._replace(allow=tuple(each for each in tenant.allow if each.tenant not in tenants))
         for tenant in policy.tenants
         if tenant.name not in tenants
     )
     expects = tuple(each for each in policy.expects if each.from_.partition("/")[0] not in tenants)
-    return replace(policy, tenants=kept, expects=expects)
+    return policy._replace(tenants=kept, expects=expects)

@@ -1,10 +1,9 @@
 """`laneway check`: whether a policy is valid, and whether it is meant, without looking at the host."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final, NamedTuple
 
 from laneway.cli import output
 from laneway.cli.app import finish
@@ -32,8 +31,7 @@ class Format(StrEnum):
     SARIF = "sarif"
 
 
-@dataclass(frozen=True, slots=True)
-class Manner:
+class Manner(NamedTuple):
     """What becomes of warnings, and how all is told."""
 
     form: Format = Format.TEXT
@@ -103,7 +101,7 @@ def _failures(policy: "PolicySet") -> "list[Failure]":
 
 def _tell(policy: "PolicySet", paths: Sequence[Path], warnings: "Warnings", failures: "list[Failure]") -> None:
     for rule, warning in warnings:
-        output.note(f"{replace(warning, message=f'warning: {warning.message} [{rule}]').render()}\n")
+        output.note(f"{warning._replace(message=f'warning: {warning.message} [{rule}]').render()}\n")
     more = f", {_counted(len(warnings), 'warning')}" if warnings else ""
     if policy.expects:
         from laneway.cli.expectations import tell

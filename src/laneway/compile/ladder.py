@@ -16,8 +16,7 @@ written as `not fwmark 0/M`: whatever becomes of the rules around it, it cannot 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from laneway.errors import Conflict
 from laneway.lanes.field import HOST_OWNER, NO_UPLINK
@@ -45,8 +44,7 @@ _FIXED = 6
 """Priorities besides the blocks': three at the head, three at the end."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ladder:
+class Ladder(NamedTuple):
     """Where every block of the ladder stands."""
 
     field: MarkField

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from laneway.policy.model import AUTO, ONLINK
 from laneway.policy.names import bridge_name, netns_name, veth_name
@@ -16,8 +15,7 @@ if TYPE_CHECKING:
     from laneway.state.marks import FwMark
 
 
-@dataclass(frozen=True, slots=True)
-class Way:
+class Way(NamedTuple):
     """An uplink as the host can use it now."""
 
     uplink: Uplink
@@ -26,8 +24,7 @@ class Way:
     gateways: dict[int, bytes | None]  # by family; empty bytes: the device is enough; None: no way in that family
 
 
-@dataclass(frozen=True, slots=True)
-class Lane:
+class Lane(NamedTuple):
     """One tenant by one uplink."""
 
     way: Way
@@ -35,8 +32,7 @@ class Lane:
     table: int
 
 
-@dataclass(frozen=True, slots=True)
-class Resident:
+class Resident(NamedTuple):
     """A tenant with its numbers, names and prefixes."""
 
     tenant: Tenant
@@ -60,8 +56,7 @@ class Resident:
         return veth_name(self.tenant.name, workload.name)
 
 
-@dataclass(frozen=True, slots=True)
-class Scene:
+class Scene(NamedTuple):
     """All that is compiled, resolved once."""
 
     policy: PolicySet

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from laneway.compile.assume import assumed_facts
@@ -47,7 +46,7 @@ def facts_for(policy: PolicySet) -> HostFacts:
                 if each.network.prefixlen < each.max_prefixlen:
                     to = Prefix(each.network.network_address.packed, each.network.prefixlen)
                     routes.append(UplinkRoute(provider.interface, to, b""))
-    return replace(facts, gateways=gateways, uplink_routes=tuple(dict.fromkeys(routes)))
+    return facts._replace(gateways=gateways, uplink_routes=tuple(dict.fromkeys(routes)))
 
 
 def underlay_for(policy: PolicySet, desired: HostState, facts: HostFacts, *own: Address) -> Underlay:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from laneway.explain.hop import InChain, Trail, Verdict
 from laneway.explain.matching import all_hold, entry_of
@@ -44,8 +43,7 @@ Ending = Verdict | Target
 """What ends a walk through a base chain: ACCEPT, or that the packet is refused or dropped."""
 
 
-@dataclass(frozen=True, slots=True)
-class Hook:
+class Hook(NamedTuple):
     """One xt_table at one of netfilter's hooks, with the packet that passes it."""
 
     terrain: Terrain

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from laneway.explain.hop import InChain, Verdict
 from laneway.explain.origin import REFUSED
@@ -18,16 +17,14 @@ if TYPE_CHECKING:
     from laneway.explain.terrain import Terrain
 
 
-@dataclass(frozen=True, slots=True)
-class Ground:
+class Ground(NamedTuple):
     """A host to ask about packets, and the policy behind what it holds."""
 
     terrain: Terrain
     origins: Origins
 
 
-@dataclass(frozen=True, slots=True)
-class Explanation:
+class Explanation(NamedTuple):
     """What becomes of a packet, and why."""
 
     ground: Ground

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -62,20 +61,20 @@ class Query(NamedTuple):
     via: bytes = b""
 
 
-@dataclass(slots=True)
 class Trail:
     """What a packet has met so far."""
 
-    hops: list[Hop] = field(default_factory=list)
-    queries: list[Query] = field(default_factory=list)
+    def __init__(self) -> None:
+        """Begin with nothing met."""
+        self.hops: list[Hop] = []
+        self.queries: list[Query] = []
 
     def add(self, stage: str, effect: str, thing: Thing | None = None, **more: object) -> None:
         """Note a step."""
         self.hops.append(Hop(stage, effect, thing, **more))  # type: ignore[arg-type]
 
 
-@dataclass(frozen=True, slots=True)
-class Leg:
+class Leg(NamedTuple):
     """One direction of a flow, from its sender to where it ended."""
 
     verdict: Verdict
@@ -90,8 +89,7 @@ class Leg:
     mark: int = 0  # when it was last looked at
 
 
-@dataclass(frozen=True, slots=True)
-class Walk:
+class Walk(NamedTuple):
     """A flow's first three packets, as far as they come: what is asked, the answer, and what is said next."""
 
     forward: Leg

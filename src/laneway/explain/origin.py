@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from ipaddress import ip_address, ip_network
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from laneway.compile.names import allow_set, host_set, net_set, src_set
 from laneway.explain.hop import Hop, InChain, OnWay
@@ -39,8 +38,7 @@ def below(source: Source, *path: str | int) -> Source:
     return Source(source.file, (*source.path, *path))
 
 
-@dataclass(frozen=True, slots=True)
-class LaneName:
+class LaneName(NamedTuple):
     """What a mark stands for; empty parts: the host, no uplink."""
 
     owner: str
@@ -50,19 +48,15 @@ class LaneName:
         return f"{self.owner}.{self.uplink}" if self.uplink else self.owner
 
 
-@dataclass(frozen=True)
 class Origins:
     """Looks from the kernel's objects back to the policy that they were compiled from."""
 
-    policy: PolicySet
-    lanes: Lanes
-    tenants: dict[str, Tenant] = field(init=False)
-    uplinks: dict[str, Uplink] = field(init=False)
-
-    def __post_init__(self) -> None:
+    def __init__(self, policy: PolicySet, lanes: Lanes) -> None:
         """Index the policy by name."""
-        object.__setattr__(self, "tenants", {each.name: each for each in self.policy.tenants})
-        object.__setattr__(self, "uplinks", {each.name: each for each in self.policy.uplinks})
+        self.policy = policy
+        self.lanes = lanes
+        self.tenants = {each.name: each for each in policy.tenants}
+        self.uplinks = {each.name: each for each in policy.uplinks}
 
     def lane(self, mark: int) -> LaneName | None:
         """Return the lane of a packet mark; None: it has none."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from laneway.state.prefix import IPV4, family_of
@@ -32,8 +31,7 @@ class FromHost(NamedTuple):
 Sender = FromWorkload | FromOutside | FromHost
 
 
-@dataclass(frozen=True, slots=True)
-class Packet:
+class Packet(NamedTuple):
     """The first packet of a flow; the walk follows it and its answer."""
 
     sender: Sender
@@ -49,16 +47,18 @@ class Packet:
         return family_of(self.to)
 
 
-@dataclass(slots=True)
 class Flow:
     """What connection tracking keeps of a flow."""
 
-    source: bytes
-    to: bytes
-    port: int
-    mark: int = 0
     new_to: tuple[bytes, int] | None = None  # DNAT
     new_source: bytes | None = None  # SNAT or masquerading
+
+    def __init__(self, source: bytes, to: bytes, port: int, *, mark: int = 0) -> None:
+        """Begin as the first packet's sender and what it is for say."""
+        self.source = source
+        self.to = to
+        self.port = port
+        self.mark = mark
 
     @property
     def translations(self) -> frozenset[str]:
@@ -67,18 +67,10 @@ class Flow:
         return frozenset(name for name, value in found if value is not None)
 
 
-@dataclass(slots=True)
 class Skb:
     """A packet in the kernel: what rules look at and change on its way."""
 
-    family: int
-    protocol: int
-    source: bytes
-    to: bytes
-    source_port: int = 0  # 0: some port that nobody has a rule about
-    port: int = 0
     icmp_type: int = 0
-    dscp: int = 0
     mark: int = 0
     arrives: str = ""  # the link it came in by
     leaves: str = ""  # the link it goes out by
@@ -86,6 +78,18 @@ class Skb:
     reply: bool = False  # it goes from who was asked to who asked
     known: bool = False  # both directions have been seen before it
     flow: Flow | None = None  # None: connection tracking has not seen it yet
+
+    def __init__(  # noqa: PLR0913, PLR0917  what a header has
+        self, family: int, protocol: int, source: bytes, to: bytes, source_port: int = 0, port: int = 0, dscp: int = 0
+    ) -> None:
+        """Have these headers; source port 0 is some port that nobody has a rule about."""
+        self.family = family
+        self.protocol = protocol
+        self.source = source
+        self.to = to
+        self.source_port = source_port
+        self.port = port
+        self.dscp = dscp
 
     @property
     def is_first(self) -> bool:

@@ -133,7 +133,7 @@ class _Writer:
             rivals = [each for each in tenant.classes[place + 1 :] if each.uplink != first.uplink]
             matches = (common(first.match, each.match, source.version) for each in rivals)
             for match in islice((each for each in matches if each is not None), RIVALS):
-                both = replace(first, match=match)
+                both = first._replace(match=match)
                 yield from islice(self._about(tenant, both, sender, source), 1)
 
     def _named(self, tenant: Tenant, probe: Probe) -> Probe:

@@ -7,9 +7,8 @@ without a gateway) is taken from prefixes that nothing in the policy uses.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network, ip_network
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from laneway.policy.model import AUTO, ONLINK
 
@@ -30,8 +29,7 @@ ROUTER = IPv6Address("fe80::1")
 """The link-local address of a provider that announces itself."""
 
 
-@dataclass(frozen=True, slots=True)
-class Side:
+class Side(NamedTuple):
     """One family of an uplink, as the provider set it up."""
 
     network: Network
@@ -62,8 +60,7 @@ class Side:
         return tuple(dict.fromkeys((*exact, *([] if self.shared else [self.network]), *self.routed)))
 
 
-@dataclass(frozen=True, slots=True)
-class Provider:
+class Provider(NamedTuple):
     """What stands at the far end of an uplink."""
 
     uplink: str
@@ -78,8 +75,7 @@ class Provider:
         return f"_provider.{self.uplink}"
 
 
-@dataclass(frozen=True, slots=True)
-class Topology:
+class Topology(NamedTuple):
     """The world around the throw-away host."""
 
     providers: tuple[Provider, ...]

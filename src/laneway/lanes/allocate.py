@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -21,8 +20,7 @@ _LOCAL_MAIN_DEFAULT = 253
 """The least of the ids of the kernel's own three tables, which end where a byte does (rtnetlink(7))."""
 
 
-@dataclass(frozen=True, slots=True)
-class Lanes:
+class Lanes(NamedTuple):
     """The numbers of one policy on one host."""
 
     field: MarkField

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from laneway.state.marks import FwMark
 
@@ -15,8 +15,7 @@ NO_UPLINK = 0
 FIRST_TENANT = 2
 
 
-@dataclass(frozen=True, slots=True)
-class MarkField:
+class MarkField(NamedTuple):
     """The bits of the packet mark that are laneway's, and their division into owner and uplink."""
 
     mask: int  # one contiguous field of 32 bits

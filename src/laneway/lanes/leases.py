@@ -7,8 +7,7 @@ header keeps how they were made. Tenant names cannot hold an underscore, so `_ho
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from laneway.lanes.field import FIRST_TENANT, HOST_OWNER
 
@@ -25,12 +24,11 @@ _SETTINGS = re.compile(r"^# base (\d{1,10}) uplink-bits (\d{1,10}) next-owner (\
 _LINE = re.compile(r"^(\d{1,10}) lw\.([a-z0-9_-]+)\.([a-z0-9-]+)$", re.MULTILINE)
 
 
-@dataclass(frozen=True, slots=True)
-class Leases:
+class Leases(NamedTuple):
     """Numbers that names already have; `next_owner` is the first that no tenant had yet."""
 
-    owners: Mapping[str, int] = field(default_factory=dict)
-    uplinks: Mapping[str, int] = field(default_factory=dict)
+    owners: Mapping[str, int] = {}
+    uplinks: Mapping[str, int] = {}
     next_owner: int = FIRST_TENANT
 
 

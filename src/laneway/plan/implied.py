@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from laneway.state.links import HOST, LinkKey
@@ -18,8 +17,7 @@ def without_links(state: HostState, links: AbstractSet[LinkKey], netns: Abstract
     """Return `state` as it is when `links` and the network namespaces are deleted, with all that stands on them."""
     dead = _with_their_pairs(state, links, netns)
     names = {key.name for key in dead if key.netns == HOST}
-    return replace(
-        state,
+    return state.replaced(
         netns={key: each for key, each in state.netns.items() if key not in netns},
         links={key: _off(each, names) for key, each in state.links.items() if key not in dead},
         addresses={

@@ -7,7 +7,6 @@ tenant's links next, and only then the FIB rules, which refuse what has no route
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from laneway.compile.names import USER
@@ -93,7 +92,7 @@ def _without_recreated(desired: HostState, observed: HostState) -> HostState:
     if not recreated:
         return observed
     left = without_links(observed, recreated.keys())
-    return replace(left, links={**left.links, **recreated})
+    return left.replaced(links={**left.links, **recreated})
 
 
 def _kept(step: Step) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from laneway.state.links import HOST, Link
@@ -32,8 +31,7 @@ def _reached_by(step: Step) -> Iterator[str]:
 def without_unreached(state: HostState, inside: Collection[str]) -> HostState:
     """Return the host's own part of `state`, and of network namespaces those `inside`."""
     here = {HOST, *inside}
-    return replace(
-        state,
+    return state.replaced(
         netns={name: each for name, each in state.netns.items() if name in here},
         links={key: each for key, each in state.links.items() if key.netns in here},
         addresses={key: each for key, each in state.addresses.items() if key.netns in here},

@@ -7,8 +7,7 @@ import os
 import re
 import stat
 import tomllib
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from laneway.policy.problems import Problem
 
@@ -31,8 +30,7 @@ _DEEP_KEY = re.compile(
 _POSITION = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 
 
-@dataclass(frozen=True, slots=True)
-class Document:
+class Document(NamedTuple):
     """One file, parsed."""
 
     file: str

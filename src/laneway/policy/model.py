@@ -1,13 +1,16 @@
 """What an operator wrote, parsed once: addresses are addresses here, and every reference is known to exist.
 
 Values of this module are made by `laneway.policy.load` alone, so the rest of the program needs no second look.
+
+They are named tuples, as is all that `check` makes: to make a class of `dataclasses` takes several times as long, and
+`dataclasses` loads `inspect`. A named tuple equals every tuple of the same values: those of one collection are of one
+class.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
-from typing import Literal
+from typing import Literal, NamedTuple
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
@@ -25,16 +28,14 @@ Path = tuple[str | int, ...]
 """Where a thing stands in its file: `("tenants", "acme", "classes", 0)`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(NamedTuple):
     """The file a thing was read from, and its path in that file alone; `policy.locate` turns it into a line."""
 
     file: str
     path: Path
 
 
-@dataclass(frozen=True, slots=True)
-class Ports:
+class Ports(NamedTuple):
     """An inclusive range of ports, 1 to 65535."""
 
     first: int
@@ -43,15 +44,16 @@ class Ports:
     def __str__(self) -> str:
         return str(self.first) if self.first == self.last else f"{self.first}-{self.last}"
 
-    def __contains__(self, port: int) -> bool:
-        return self.first <= port <= self.last
+    def __contains__(self, port: object) -> bool:
+        return isinstance(port, int) and self.first <= port <= self.last
 
-    def __len__(self) -> int:
+    @property
+    def size(self) -> int:
+        """Return how many they are."""
         return self.last - self.first + 1
 
 
-@dataclass(frozen=True, slots=True)
-class HostSettings:
+class HostSettings(NamedTuple):
     """The `[host]` table: what laneway may use on this host."""
 
     marks: int = 0xFFFF0000  # one contiguous field of the 32-bit packet mark
@@ -61,8 +63,7 @@ class HostSettings:
     iptables: Literal["auto", "legacy", "nft"] = "auto"
 
 
-@dataclass(frozen=True, slots=True)
-class Uplink:
+class Uplink(NamedTuple):
     """A way out of the host: an interface and a gateway per family."""
 
     name: str
@@ -74,8 +75,7 @@ class Uplink:
     source: Source
 
 
-@dataclass(frozen=True, slots=True)
-class Publish:
+class Publish(NamedTuple):
     """A port of the host that reaches a workload, as container users write it: `[ADDRESS:]PORTS:PORTS[/PROTOCOL]`."""
 
     host: Address | None  # None: every address of the host, both families
@@ -85,8 +85,7 @@ class Publish:
     source: Source
 
 
-@dataclass(frozen=True, slots=True)
-class Workload:
+class Workload(NamedTuple):
     """One network namespace of a tenant, on the tenant's bridge."""
 
     name: str
@@ -95,8 +94,7 @@ class Workload:
     source: Source
 
 
-@dataclass(frozen=True, slots=True)
-class TenantRoute:
+class TenantRoute(NamedTuple):
     """An extra route in all of a tenant's tables: by a router on its bridge, or a refusal."""
 
     to: Network
@@ -105,8 +103,7 @@ class TenantRoute:
     source: Source
 
 
-@dataclass(frozen=True, slots=True)
-class ClassMatch:
+class ClassMatch(NamedTuple):
     """Which of a tenant's packets a class is about; empty parts match everything."""
 
     protocol: str | None = None  # a name of /etc/protocols ("tcp", "icmp" meaning ICMPv6 in IPv6), or a number as text
@@ -116,8 +113,7 @@ class ClassMatch:
     dscp: int | None = None  # 0 to 63 (RFC 2474)
 
 
-@dataclass(frozen=True, slots=True)
-class TrafficClass:
+class TrafficClass(NamedTuple):
     """Some of a tenant's traffic that takes another lane, or is refused; the first that matches wins."""
 
     name: str
@@ -127,16 +123,14 @@ class TrafficClass:
     source: Source
 
 
-@dataclass(frozen=True, slots=True)
-class Service:
+class Service(NamedTuple):
     """A protocol and ports: `"53/udp"`, `"8000-8010/tcp"`, or `"icmp"` (echo requests in both families)."""
 
     protocol: Literal["tcp", "udp", "icmp"]
     ports: Ports | None  # None exactly for icmp
 
 
-@dataclass(frozen=True, slots=True)
-class Allow:
+class Allow(NamedTuple):
     """A hole in the wall between tenants: the owner may reach these services of another tenant."""
 
     tenant: str
@@ -145,8 +139,7 @@ class Allow:
     source: Source
 
 
-@dataclass(frozen=True, slots=True)
-class Tenant:
+class Tenant(NamedTuple):
     """An owner of subnets, namespaces and policy."""
 
     name: str
@@ -163,8 +156,7 @@ class Tenant:
     allow: tuple[Allow, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Expect:
+class Expect(NamedTuple):
     """A test of the policy itself: what must become of one packet."""
 
     from_: str  # "tenant/workload", or an address outside, together with `arrives`
@@ -177,11 +169,10 @@ class Expect:
     arrives: str | None = None  # the uplink an outside packet comes in by
 
 
-@dataclass(frozen=True, slots=True)
-class PolicySet:
+class PolicySet(NamedTuple):
     """Everything the given files say, merged; tenants and uplinks in the order of their names."""
 
-    host: HostSettings = field(default_factory=HostSettings)
+    host: HostSettings = HostSettings()
     uplinks: tuple[Uplink, ...] = ()
     tenants: tuple[Tenant, ...] = ()
     expects: tuple[Expect, ...] = ()

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from laneway.errors import Exit, LanewayError
 from laneway.policy.screen import caret_line, shown_line, visible
@@ -14,8 +13,7 @@ if TYPE_CHECKING:
     from laneway.policy.model import Path, Source
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(NamedTuple):
     """A stretch of one line; lines and columns count from 1, columns and length in characters."""
 
     line: int
@@ -23,8 +21,7 @@ class Span:
     length: int
 
 
-@dataclass(frozen=True, slots=True)
-class Note:
+class Note(NamedTuple):
     """A second place that a problem is about."""
 
     message: str
@@ -43,8 +40,7 @@ class Note:
             yield caret_line(self.line, self.text, self.column, self.length)
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(NamedTuple):
     """One thing that is wrong: what, where, and what to do about it."""
 
     message: str
@@ -82,8 +78,7 @@ class PolicyError(LanewayError):
         self.problems = tuple(problems)
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """Something in a file by its path in the document: its value, or with `on_key` the key that names it."""
 
     file: str
@@ -96,8 +91,7 @@ class Place:
         return cls(source.file, (*source.path, *below), on_key)
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
+class Fault(NamedTuple):
     """A problem that is not located yet."""
 
     message: str

@@ -77,11 +77,11 @@ def publish(text: str) -> Publication:
     if found is None or not found[2] or not found[3]:
         raise Invalid(f"{quoted(text)} does not publish a port", _publish_hint(text))
     host, outside, inside = found[1], ports(found[2]), ports(found[3])
-    if len(outside) != len(inside):
+    if outside.size != inside.size:
         message = f"{quoted(text)} publishes {_count(outside)} as {_count(inside)}"
         raise Invalid(message, "both ranges must have the same length")
-    if len(outside) > LONGEST_RANGE:
-        raise Invalid(f"{quoted(text)} publishes {len(outside)} ports", f"one range has {LONGEST_RANGE} ports at most")
+    if outside.size > LONGEST_RANGE:
+        raise Invalid(f"{quoted(text)} publishes {outside.size} ports", f"one range has {LONGEST_RANGE} ports at most")
     return Publication(None if host is None else _host(host, text), outside, inside, _protocol(found[4], text))
 
 
@@ -95,7 +95,7 @@ def _publish_hint(text: str) -> str:
 
 
 def _count(some: Ports) -> str:
-    return "1 port" if len(some) == 1 else f"{len(some)} ports"
+    return "1 port" if some.size == 1 else f"{some.size} ports"
 
 
 def _host(text: str, whole: str) -> Address:
@@ -124,8 +124,8 @@ def service(text: str) -> Service:
     some, slash, protocol = text.partition("/")
     if protocol in ("tcp", "udp"):
         asked = ports(some)
-        if len(asked) > LONGEST_RANGE:
-            raise Invalid(f"{quoted(text)} names {len(asked)} ports", f"one range has {LONGEST_RANGE} ports at most")
+        if asked.size > LONGEST_RANGE:
+            raise Invalid(f"{quoted(text)} names {asked.size} ports", f"one range has {LONGEST_RANGE} ports at most")
         return Service("tcp" if protocol == "tcp" else "udp", asked)
     hint = f"write {some}/tcp or {some}/udp" if _PORTS.fullmatch(some) else 'write "53/udp", "8000-8010/tcp" or "icmp"'
     if slash and _PORTS.fullmatch(some):

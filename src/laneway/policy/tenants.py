@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from laneway.policy.allows import allows
 from laneway.policy.classes import traffic_classes
@@ -29,8 +28,7 @@ PING = (Service("icmp", None),)
 """What workloads may reach on the host when the policy does not say."""
 
 
-@dataclass(frozen=True, slots=True)
-class Surroundings:
+class Surroundings(NamedTuple):
     """What a tenant is read against."""
 
     uplinks: Mapping[str, Uplink]

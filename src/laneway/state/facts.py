@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping  # noqa: TC003  read at run time, by state.portable
 from typing import Literal, NamedTuple
 
 from laneway.state.links import LinkKey
@@ -20,17 +20,14 @@ class UplinkRoute(NamedTuple):
     via: bytes  # empty: on the link
 
 
-@dataclass(frozen=True, slots=True)
-class HostFacts:
+class HostFacts(NamedTuple):
     """Facts of the host that are not laneway's to change, but that shape what it programs."""
 
     variant: Variant
     interfaces: frozenset[str]  # links of the host that are administratively up
-    gateways: dict[tuple[str, int], bytes] = field(default_factory=dict)  # main's default, by interface and family
+    gateways: Mapping[tuple[str, int], bytes] = {}  # main's default, by interface and family
     uplink_routes: tuple[UplinkRoute, ...] = ()
-    sysctls: dict[str, str] = field(
-        default_factory=dict
-    )  # as before laneway: the recorded prior, else the present value
+    sysctls: Mapping[str, str] = {}  # as before laneway: the recorded prior, else the present value
 
 
 class MarkUse(NamedTuple):
@@ -63,8 +60,7 @@ class TableName(NamedTuple):
     file: str
 
 
-@dataclass(frozen=True, slots=True)
-class Foreign:
+class Foreign(NamedTuple):
     """Objects of others that laneway could collide with; it never changes them."""
 
     links: frozenset[LinkKey] = frozenset()  # of the host, without our group

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
 from typing import Any, NamedTuple
 
 from laneway.state.chains import BaseJump, Chain, ChainKey, JumpKey, LeftoverKey
@@ -12,7 +11,6 @@ from laneway.state.routing import FibRule, Route, RouteKey
 from laneway.state.sets import IpSet, SetEntry
 
 
-@dataclass(slots=True)
 class HostState:
     """One mapping per kind of kernel object, keyed by the kernel's own identity.
 
@@ -20,23 +18,47 @@ class HostState:
     which holds our own objects only. None as a value: the object has no property besides its being there.
     """
 
-    netns: dict[str, Netns] = field(default_factory=dict)
-    links: dict[LinkKey, Link] = field(default_factory=dict)
-    addresses: dict[AddressKey, None] = field(default_factory=dict)
-    priors: dict[str, str] = field(default_factory=dict)  # what a sysctl of the host's own was before laneway
-    sysctls: dict[str, str] = field(default_factory=dict)  # "net/ipv4/ip_forward" -> "1", below /proc/sys
-    routes: dict[RouteKey, Route] = field(default_factory=dict)
-    files: dict[str, str] = field(default_factory=dict)  # absolute path -> whole content
-    sets: dict[str, IpSet] = field(default_factory=dict)
-    entries: dict[SetEntry, FwMark | None] = field(default_factory=dict)
-    fib_rules: dict[FibRule, None] = field(default_factory=dict)
-    chains: dict[ChainKey, Chain] = field(default_factory=dict)
-    jumps: dict[JumpKey, BaseJump] = field(default_factory=dict)
-    leftovers: dict[LeftoverKey, Any] = field(default_factory=dict)  # never desired
+    # No dataclass, for the reason that `policy.model` gives; no named tuple, since it begins with mappings of its own.
+    netns: dict[str, Netns]
+    links: dict[LinkKey, Link]
+    addresses: dict[AddressKey, None]
+    priors: dict[str, str]  # what a sysctl of the host's own was before laneway
+    sysctls: dict[str, str]  # "net/ipv4/ip_forward" -> "1", below /proc/sys
+    routes: dict[RouteKey, Route]
+    files: dict[str, str]  # absolute path -> whole content
+    sets: dict[str, IpSet]
+    entries: dict[SetEntry, FwMark | None]
+    fib_rules: dict[FibRule, None]
+    chains: dict[ChainKey, Chain]
+    jumps: dict[JumpKey, BaseJump]
+    leftovers: dict[LeftoverKey, Any]  # never desired
+
+    def __init__(self, **kinds: dict[Any, Any]) -> None:
+        """Hold these objects by kind; of the kinds that are not given there are none."""
+        for name in KINDS:
+            setattr(self, name, kinds.pop(name, {}))
+        if kinds:
+            raise TypeError(f"no kind of kernel object: {', '.join(kinds)}")
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, HostState) and self.kinds() == other.kinds()
+
+    __hash__ = None  # type: ignore[assignment]  # its mappings change
+
+    def __repr__(self) -> str:
+        return f"HostState({', '.join(f'{name}={each!r}' for name, each in self.kinds().items() if each)})"
 
     def kinds(self) -> dict[str, dict[Any, Any]]:
         """Return the mappings by name, in the order in which their objects are created."""
-        return {each.name: getattr(self, each.name) for each in fields(self)}
+        return {name: getattr(self, name) for name in KINDS}
+
+    def replaced(self, **kinds: dict[Any, Any]) -> HostState:
+        """Return a state that holds these objects instead, and of the other kinds its own."""
+        return HostState(**{**self.kinds(), **kinds})
+
+
+KINDS = tuple(HostState.__annotations__)
+"""The kinds of kernel objects, in the order in which they are created."""
 
 
 class ReadBack(NamedTuple):

@@ -1,6 +1,6 @@
 """The nouns of a host as plain JSON values, and back: every value is checked, whoever wrote it.
 
-What a class says of its fields is the format: a named tuple or a dataclass is an object with a key for each field,
+What a class says of its fields is the format: a named tuple, and `HostState`, is an object with a key for each field,
 bytes are hexadecimal, a mapping whose keys are no strings is a list of pairs. Where a field can be one of several
 classes, the object says which in `is`.
 """
@@ -8,6 +8,7 @@ classes, the object says which in `is`.
 from __future__ import annotations
 
 import types
+from collections.abc import Mapping
 from enum import StrEnum
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, Union, get_args, get_origin, get_type_hints
@@ -102,7 +103,7 @@ def _reader(kind: Any) -> Reader:  # noqa: ANN401, C901, PLR0911  a type, one ca
         return lambda value, where: origin(
             _reader(inner[0])(each, f"{where}[{place}]") for place, each in enumerate(_list(value, where))
         )
-    if origin is dict:
+    if origin in (dict, Mapping):
         return lambda value, where: _mapping(inner, value, where)
     if issubclass(kind, StrEnum):
         return lambda value, where: _word(kind, value, where)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from laneway.state.prefix import FAMILIES
 from laneway.state.routing import RouteKind
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from laneway.state.prefix import Prefix
 
 
@@ -30,13 +31,12 @@ class MainRoute(NamedTuple):
     via: bytes = b""  # empty: the destination is on the link
 
 
-@dataclass(frozen=True, slots=True)
-class Underlay:
+class Underlay(NamedTuple):
     """What of the host's network decides about packets, laneway's bridges and their main routes included."""
 
     addresses: tuple[HostAddress, ...] = ()  # of a link in the order in which the kernel has them
     routes: tuple[MainRoute, ...] = ()
     forwards: frozenset[int] = frozenset(FAMILIES)  # families in which the host passes packets on
-    reverse_filter: dict[str, int] = field(default_factory=dict)  # rp_filter in effect: 0 off, 1 strict, 2 loose
+    reverse_filter: Mapping[str, int] = {}  # rp_filter in effect: 0 off, 1 strict, 2 loose
     filters_bridged: frozenset[int] = frozenset()  # families whose bridged frames iptables sees (bridge-nf-call-…)
     assumed: bool = False  # nobody asked a host
