@@ -31,6 +31,15 @@ DAMAGE = {
     "an edited rule": Damage(
         "iptables-{v} -R LANEWAY-FORWARD 3 -m comment --comment lw:-:other -j ACCEPT", (("chains", "LANEWAY-FORWARD"),)
     ),
+    "a pin that looks at where packets came from": Damage(
+        "rule=$(iptables-{v} -S LANEWAY-FORWARD | grep -n north:pin); eval iptables-{v} -R LANEWAY-FORWARD"
+        " $((${rule%%:*} - 1)) $(echo $rule | cut -d' ' -f3- | sed 's/-o eth0/-i eth0/')",
+        (("chains", "LANEWAY-FORWARD"),),
+    ),
+    "marks saved where they were restored": Damage(
+        "iptables-{v} -t mangle -R LANEWAY-MARK 1 -j CONNMARK --save-mark --nfmask 0xffff0000 --ctmask 0xffff0000",
+        (("chains", MARK),),
+    ),
     "rules in another order": Damage(
         "iptables-{v} -t mangle -I LANEWAY-MARK 1 $(iptables-{v} -t mangle -S LANEWAY-MARK | tail -1 | cut -d' ' -f3-)"
         " && iptables-{v} -t mangle -D LANEWAY-MARK $(($(iptables-{v} -t mangle -S LANEWAY-MARK | wc -l) - 1))",

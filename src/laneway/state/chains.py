@@ -6,10 +6,27 @@ The vocabulary is what laneway writes and no more. `render` and `parse` live in 
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from laneway.state.marks import FwMark
 from laneway.state.prefix import Prefix
+
+T = TypeVar("T", bound=tuple[Any, ...])
+
+
+def _equal_by_kind(left: tuple[Any, ...], right: object) -> bool:
+    return type(left) is type(right) and tuple.__eq__(left, right)
+
+
+def _unequal_by_kind(left: tuple[Any, ...], right: object) -> bool:
+    return not _equal_by_kind(left, right)
+
+
+def part(kind: type[T]) -> type[T]:
+    """Make a named tuple equal its own kind alone: to a plain one `-i eth0` is the same as `-o eth0`."""
+    kind.__eq__ = _equal_by_kind  # type: ignore[method-assign]
+    kind.__ne__ = _unequal_by_kind  # type: ignore[method-assign, assignment]
+    return kind
 
 
 class XtTable(StrEnum):
@@ -24,36 +41,42 @@ class XtTable(StrEnum):
 # Matches: each is one condition; a rule's matches must all hold.
 
 
+@part
 class InInterface(NamedTuple):
     """`-i NAME`."""
 
     name: str
 
 
+@part
 class OutInterface(NamedTuple):
     """`-o NAME`."""
 
     name: str
 
 
+@part
 class FromGroup(NamedTuple):
     """`-m devgroup --src-group N`: the packet came in by a link of the group."""
 
     group: int
 
 
+@part
 class ToGroup(NamedTuple):
     """`-m devgroup --dst-group N`: the packet leaves by a link of the group."""
 
     group: int
 
 
+@part
 class FromPrefix(NamedTuple):
     """`-s PREFIX`."""
 
     prefix: Prefix
 
 
+@part
 class ToPrefix(NamedTuple):
     """`-d PREFIX` or, negated, `! -d PREFIX`."""
 
@@ -61,12 +84,14 @@ class ToPrefix(NamedTuple):
     negated: bool = False
 
 
+@part
 class Protocol(NamedTuple):
     """`-p NUMBER`."""
 
     number: int
 
 
+@part
 class ToPorts(NamedTuple):
     """`--dport FIRST[:LAST]` of tcp, udp, udplite, sctp or dccp; needs a `Protocol` before it."""
 
@@ -74,18 +99,21 @@ class ToPorts(NamedTuple):
     last: int
 
 
+@part
 class IcmpType(NamedTuple):
     """`--icmp-type` or `--icmpv6-type`, whichever the family has; needs a `Protocol` before it."""
 
     type: int
 
 
+@part
 class Dscp(NamedTuple):
     """`-m dscp --dscp VALUE`."""
 
     value: int
 
 
+@part
 class Mark(NamedTuple):
     """`-m mark [!] --mark VALUE/MASK`."""
 
@@ -93,6 +121,7 @@ class Mark(NamedTuple):
     negated: bool = False
 
 
+@part
 class ConnMark(NamedTuple):
     """`-m connmark [!] --mark VALUE/MASK`."""
 
@@ -100,6 +129,7 @@ class ConnMark(NamedTuple):
     negated: bool = False
 
 
+@part
 class CtState(NamedTuple):
     """`-m conntrack [!] --ctstate A,B`; in the order iptables prints: INVALID, NEW, RELATED, ESTABLISHED, DNAT."""
 
@@ -107,6 +137,7 @@ class CtState(NamedTuple):
     negated: bool = False
 
 
+@part
 class InSet(NamedTuple):
     """`-m set [!] --match-set NAME DIRECTIONS`."""
 
@@ -115,6 +146,7 @@ class InSet(NamedTuple):
     negated: bool = False
 
 
+@part
 class ToLocal(NamedTuple):
     """`-m addrtype [!] --dst-type LOCAL [--limit-iface-in]`."""
 
@@ -122,6 +154,7 @@ class ToLocal(NamedTuple):
     negated: bool = False
 
 
+@part
 class Bridged(NamedTuple):
     """`-m physdev [!] --physdev-is-bridged`."""
 
@@ -159,12 +192,14 @@ class Verdict(StrEnum):
     RETURN = "RETURN"
 
 
+@part
 class Reject(NamedTuple):
     """`-j REJECT --reject-with …`: `tcp-reset`, or an ICMP error of the family's."""
 
     with_: str
 
 
+@part
 class Jump(NamedTuple):
     """`-j CHAIN`, or with `goto` `-g CHAIN`."""
 
@@ -172,30 +207,35 @@ class Jump(NamedTuple):
     goto: bool = False
 
 
+@part
 class SetMark(NamedTuple):
     """`-j MARK --set-xmark VALUE/MASK`."""
 
     mark: FwMark
 
 
+@part
 class SetConnMark(NamedTuple):
     """`-j CONNMARK --set-xmark VALUE/MASK`."""
 
     mark: FwMark
 
 
+@part
 class RestoreMark(NamedTuple):
     """`-j CONNMARK --restore-mark --nfmask MASK --ctmask MASK`."""
 
     mask: int
 
 
+@part
 class SaveMark(NamedTuple):
     """`-j CONNMARK --save-mark --nfmask MASK --ctmask MASK`."""
 
     mask: int
 
 
+@part
 class MapMark(NamedTuple):
     """`-j SET --map-set NAME DIRECTIONS --map-mark`: the mark the set's entry carries."""
 
@@ -203,6 +243,7 @@ class MapMark(NamedTuple):
     directions: str
 
 
+@part
 class Dnat(NamedTuple):
     """`-j DNAT --to-destination ADDRESS[:PORT]`; port 0 keeps the packet's."""
 
@@ -210,16 +251,19 @@ class Dnat(NamedTuple):
     port: int = 0
 
 
+@part
 class Snat(NamedTuple):
     """`-j SNAT --to-source ADDRESS`."""
 
     address: bytes
 
 
+@part
 class Masquerade(NamedTuple):
     """`-j MASQUERADE`."""
 
 
+@part
 class NoTarget(NamedTuple):
     """A rule without a target: a note, or a counter."""
 
@@ -240,6 +284,7 @@ Target = (
 )
 
 
+@part
 class ChainRule(NamedTuple):
     """One rule of a chain.
 
@@ -251,6 +296,7 @@ class ChainRule(NamedTuple):
     comment: str = ""  # "lw:<tenant or ->:<what>": whose it is, and what for; ASCII without quotes, at most 255
 
 
+@part
 class ForeignRule(NamedTuple):
     """A rule in a chain of ours that laneway did not write, or cannot read: as `iptables-save` has it."""
 
