@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from laneway.apply.signals import ENDING
 from laneway.apply.target import target
 from laneway.apply.transaction import Outcome, RollbackIncomplete, transact
-from laneway.errors import HostRefused, StepFailed
+from laneway.errors import Conflict, HostRefused, StepFailed
 from laneway.plan.steps import Op
 from laneway.policy.model import PolicySet
 from laneway.state.host import HostState
@@ -220,3 +221,27 @@ def test_what_cannot_be_done_twice_is_left_as_commands_whatever_kept_it_from_bei
 
     assert incomplete.value.commands
     assert len(incomplete.value.remaining) == len(incomplete.value.commands)
+
+
+def test_a_number_does_not_change_hands_while_it_is_in_use() -> None:
+    kernel = FakeKernel()
+    acme, globex = tenant("acme", 1), tenant("globex", 2)
+    apply(kernel, world(replace(acme, id=2), replace(globex, id=3)))
+    before = kernel.read()
+
+    with pytest.raises(Conflict) as refusal:
+        apply(kernel, world(replace(acme, id=3), replace(globex, id=2)))
+
+    assert str(refusal.value) == "lane number 17 is tenant acme's on this host, and would be tenant globex's"
+    assert kernel.read() == before
+    apply(kernel, world(replace(acme, id=4), replace(globex, id=3)))
+    apply(kernel, world(replace(acme, id=4), replace(globex, id=2)))
+
+
+def test_nor_by_another_division_of_the_marks() -> None:
+    kernel = FakeKernel()
+    policy = world(replace(tenant("acme", 1), id=2), replace(tenant("globex", 2), id=4))
+    apply(kernel, policy)
+
+    with pytest.raises(Conflict, match="lane number 17 is tenant acme's on this host, and would be the host's"):
+        apply(kernel, replace(policy, host=replace(policy.host, max_uplinks=15)))
