@@ -80,7 +80,7 @@ def mark_packets(scene: Scene, state: HostState) -> None:
             ChainKey(family, XtTable.MANGLE, MARK): tuple(_mark(scene, family)),
             ChainKey(family, XtTable.MANGLE, FROM): tuple(_from_tenants(scene, family)),
             ChainKey(family, XtTable.MANGLE, IN): tuple(_arrivals(scene, family)),
-            ChainKey(family, XtTable.MANGLE, OUT): _answers(scene),
+            ChainKey(family, XtTable.MANGLE, OUT): _answers(scene, family),
         }
         for name, rules in _class_chains(scene, by_owner, family).items():
             chains[ChainKey(family, XtTable.MANGLE, name)] = rules
@@ -145,10 +145,16 @@ def _arrivals(scene: Scene, family: int) -> Iterator[ChainRule]:
         yield ChainRule(new, SetConnMark(mark), comment(way.uplink.name, "host"))
 
 
-def _answers(scene: Scene) -> Chain:
+def _answers(scene: Scene, family: int) -> Chain:
     field = scene.lanes.field
     known = ConnMark(field.unmarked, negated=True)
-    return (ChainRule((known,), RestoreMark(field.mask), comment("-", "answer")),)
+    # The host's own error for a refused packet belongs to the packet's flow (nf_conntrack_attach), and would be refused
+    # with its mark: it finds its way home in the crossing lane.
+    refused = (Protocol(ICMP[family]), known, Mark(field.by_uplink(0)))
+    return (
+        ChainRule((known,), RestoreMark(field.mask), comment("-", "answer")),
+        ChainRule(refused, SetMark(field.crossing), comment("-", "refusal")),
+    )
 
 
 def _class_chains(scene: Scene, residents: list[Resident], family: int) -> dict[str, Chain]:
