@@ -13,6 +13,7 @@ from laneway.apply.signals import ENDING
 from laneway.apply.target import target
 from laneway.apply.transaction import Outcome, RollbackIncomplete, transact
 from laneway.errors import Conflict, HostRefused, StepFailed
+from laneway.lanes.leases import PATH
 from laneway.plan.steps import Op
 from laneway.policy.model import PolicySet
 from laneway.state.host import HostState
@@ -245,3 +246,15 @@ def test_nor_by_another_division_of_the_marks() -> None:
 
     with pytest.raises(Conflict, match="lane number 17 is tenant acme's on this host, and would be the host's"):
         apply(kernel, replace(policy, host=replace(policy.host, max_uplinks=15)))
+
+
+@pytest.mark.parametrize("left", ["", "rubbish\n"])
+def test_a_lease_file_that_was_overwritten_costs_nobody_its_number(left: str) -> None:
+    kernel = FakeKernel()
+    policy = world(replace(tenant("zeta", 1), id=2), tenant("acme", 2))
+    apply(kernel, policy)
+    kernel.state.files[PATH] = left
+
+    steps = apply(kernel, replace(policy, tenants=tuple(replace(each, id=None) for each in policy.tenants))).steps
+
+    assert [step.key for step in steps] == [PATH]

@@ -9,7 +9,7 @@ from laneway.compile.host import compile_host
 from laneway.errors import Conflict
 from laneway.lanes.allocate import Lanes, allocate
 from laneway.lanes.field import MarkField
-from laneway.lanes.leases import HOST_NAME, PATH, holders, parse
+from laneway.lanes.leases import HOST_NAME, PATH, Leases, holders, parse
 from laneway.lanes.rebuild import rebuild, resident_tenants
 
 if TYPE_CHECKING:
@@ -43,7 +43,9 @@ class Target:
 def target(policy: PolicySet, observed: HostState, facts: HostFacts) -> Target:
     """Return what `policy` asks of the host that is `observed`, every number it already has kept."""
     field = MarkField.of(policy.host.marks, policy.host.max_uplinks)
-    leases = parse(observed.files[PATH]) if PATH in observed.files else rebuild(observed, field)
+    leases = parse(observed.files.get(PATH, ""))
+    if leases == Leases():  # the file is lost, or is one no longer
+        leases = rebuild(observed, field)
     lanes = allocate(policy, leases)
     desired = compile_host(policy, lanes, facts)
     _refuse_handing_over(observed, desired)
