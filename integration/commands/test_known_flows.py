@@ -154,6 +154,59 @@ def test_a_class_that_rejects_says_so(router: Throwaway, laneway: Laneway, addre
     assert asked(router, address, 666) == "refused"
 
 
+_FORGED = """
+import socket, struct, sys
+
+def summed(data):
+    total = sum(struct.unpack(f">{len(data) // 2}H", data))
+    total = (total >> 16) + (total & 0xFFFF)
+    return ~(total + (total >> 16)) & 0xFFFF
+
+ends = socket.inet_aton(sys.argv[1]) + socket.inet_aton(sys.argv[2])
+header = struct.pack(">BBHHHBBH", 0x45, 0, 28, 1, 0, 64, 17, 0) + ends
+quoted = header[:10] + struct.pack(">H", summed(header)) + header[12:]
+quoted += struct.pack(">HHHH", *map(int, sys.argv[3:]), 8, 0)
+error = struct.pack(">BBHI", 3, 3, 0, 0) + quoted
+error = error[:2] + struct.pack(">H", summed(error)) + error[4:]
+socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP).sendto(error, (sys.argv[1], 0))
+"""
+_HEARS = """
+import socket, sys
+one = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
+one.settimeout(2)
+print("ready", flush=True)
+try:
+    print(one.recv(99)[20], flush=True)
+except TimeoutError:
+    print("nothing", flush=True)
+sys.stdin.read()
+"""
+
+
+def forged(source: str, to: str, ports: tuple[int, int]) -> list[str]:
+    """Return who says that a datagram from `source` to `to`, with these ports, found nobody there."""
+    return [sys.executable, "-c", _FORGED, source, to, *map(str, ports)]
+
+
+@pytest.mark.parametrize(
+    ("sender", "heard"), [pytest.param("globex-db", "nothing", id="others"), pytest.param("acme-web", "3", id="own")]
+)
+def test_an_error_about_a_flow_of_anothers_goes_nowhere(
+    router: Throwaway, laneway: Laneway, sender: str, heard: str
+) -> None:
+    router.sh(_PROVIDER)
+    apply(laneway, policy())
+    with answering(router, "provider", "203.0.113.9", 80):
+        router.sh("ip -n provider route add 10.0.0.0/8 via 192.0.2.2")
+        assert asked(router, "203.0.113.9", 80) == "here"
+
+    with talking([*router.prefix, *inside("provider"), sys.executable, "-c", _HEARS]) as provider:
+        assert provider() == "ready"
+        router.run([*inside(sender), *forged("203.0.113.9", "10.20.0.10", (80, 5555))])
+
+        assert provider() == heard
+
+
 _KEEPS = """
 import socket, sys
 server = socket.create_server(("0.0.0.0", 22))

@@ -15,6 +15,7 @@ from laneway.compile.names import (
     MARK,
     OUT,
     RAW,
+    RELATED,
     allow_set,
     comment,
     publish_set,
@@ -50,9 +51,11 @@ from laneway.state.chains import (
     ToPorts,
     ToPrefix,
     Verdict,
+    XorMark,
     XtTable,
 )
 from laneway.state.links import GROUP
+from laneway.state.marks import FwMark
 from laneway.state.prefix import FAMILIES, IPV6, Prefix, of_network, prefix
 
 if TYPE_CHECKING:
@@ -61,7 +64,6 @@ if TYPE_CHECKING:
     from laneway.compile.scene import Resident, Scene
     from laneway.policy.model import ClassMatch, Network, TrafficClass
     from laneway.state.host import HostState
-    from laneway.state.marks import FwMark
 
 NEIGHBOUR_DISCOVERY = (133, 135, 136)
 """ICMPv6 types of router solicitation, neighbour solicitation and advertisement (RFC 4861)."""
@@ -78,6 +80,7 @@ def mark_packets(scene: Scene, state: HostState) -> None:
         chains: dict[ChainKey, Chain] = {
             ChainKey(family, XtTable.RAW, RAW): tuple(_anti_spoof(family)),
             ChainKey(family, XtTable.MANGLE, MARK): tuple(_mark(scene, family)),
+            ChainKey(family, XtTable.MANGLE, RELATED): _related(scene, family),
             ChainKey(family, XtTable.MANGLE, FROM): tuple(_from_tenants(scene, family)),
             ChainKey(family, XtTable.MANGLE, IN): tuple(_arrivals(scene, family)),
             ChainKey(family, XtTable.MANGLE, OUT): _answers(scene, family),
@@ -105,6 +108,8 @@ def _mark(scene: Scene, family: int) -> Iterator[ChainRule]:
     field = scene.lanes.field
     marked = Mark(field.unmarked, negated=True)
     yield ChainRule((), RestoreMark(field.mask))
+    yield ChainRule((marked, CtState(("RELATED",), negated=True)), Verdict.RETURN)
+    yield ChainRule((TENANTS, marked), Jump(RELATED, goto=True), comment("-", "related"))
     yield ChainRule((marked,), Verdict.RETURN)
     if family == IPV6:
         # Link-local traffic never leaves its link, so no lane can carry it.
@@ -117,6 +122,25 @@ def _mark(scene: Scene, family: int) -> Iterator[ChainRule]:
         new = (InInterface(way.uplink.interface), CtState(("NEW",)), ToLocal())
         yield ChainRule(new, arrived, comment(name, "publish"))
     yield ChainRule((marked,), SaveMark(field.mask), comment("-", "remember"))
+
+
+def _related(scene: Scene, family: int) -> Chain:
+    """Return what drops a tenant's ICMP error about a flow of another's.
+
+    The kernel takes an error to belong to the flow that it quotes, whoever sends it, so that it would go where that
+    flow may. Its owner is the same as the sender's when their marks differ in no bit of it. Flows between tenants have
+    one mark: errors about those pass.
+    """
+    field = scene.lanes.field
+    note = comment("-", "related")
+    others = Mark(FwMark(0, field.owner_mask), negated=True)
+    return (
+        ChainRule((ConnMark(field.crossing),), Verdict.RETURN, note),
+        ChainRule((), MapMark(src_set(family), "src,src"), note),
+        ChainRule((), XorMark(field.mask), note),
+        ChainRule((others,), Verdict.DROP, note),
+        ChainRule((), RestoreMark(field.mask), note),
+    )
 
 
 def _from_tenants(scene: Scene, family: int) -> Iterator[ChainRule]:

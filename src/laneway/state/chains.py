@@ -190,6 +190,12 @@ class RestoreMark(NamedTuple):
     mask: int
 
 
+class XorMark(NamedTuple):
+    """`-j CONNMARK --restore-mark --nfmask 0 --ctmask MASK`: where packet and flow differ (xt_connmark.c)."""
+
+    mask: int
+
+
 class SaveMark(NamedTuple):
     """`-j CONNMARK --save-mark --nfmask MASK --ctmask MASK`."""
 
@@ -231,6 +237,7 @@ Target = (
     | SetMark
     | SetConnMark
     | RestoreMark
+    | XorMark
     | SaveMark
     | MapMark
     | Dnat
