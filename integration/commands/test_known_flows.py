@@ -207,6 +207,17 @@ def test_an_error_about_a_flow_of_anothers_goes_nowhere(
         assert provider() == heard
 
 
+def test_an_error_about_a_flow_of_the_hosts_leaves_it_in_no_lane(router: Throwaway, laneway: Laneway) -> None:
+    router.sh(_PROVIDER)
+    apply(laneway, policy())
+    with answering(router, "provider", "203.0.113.9", 80):
+        router.run(_script(_ASK, "203.0.113.9", 80))
+
+    router.run([*inside("acme-web"), *forged("203.0.113.9", "192.0.2.2", (80, 5555))])
+
+    assert "mark=0 " in router.sh("conntrack -L -p udp --dport 80 2>/dev/null")
+
+
 _KEEPS = """
 import socket, sys
 server = socket.create_server(("0.0.0.0", 22))

@@ -153,7 +153,9 @@ def _from_tenants(scene: Scene, family: int) -> Iterator[ChainRule]:
         yield ChainRule((not_refused,), MapMark(allow_set(family), "dst,dst,src"), comment("-", "allow"))
     to_published = MapMark(publish_set(family, CROSS), "dst,dst")
     yield ChainRule((not_refused, ToLocal()), to_published, comment("-", "publish"))
-    yield ChainRule((Mark(field.unmarked, negated=True),), SaveMark(field.mask), comment("-", "remember"))
+    # An ICMP error is part of the flow it quotes, which may be the host's own: a tenant must not move that to its lane.
+    mine = (Mark(field.unmarked, negated=True), CtState(("RELATED",), negated=True))
+    yield ChainRule(mine, SaveMark(field.mask), comment("-", "remember"))
 
 
 def _arrivals(scene: Scene, family: int) -> Iterator[ChainRule]:
