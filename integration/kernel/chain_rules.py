@@ -39,6 +39,7 @@ from laneway.state.chains import (
     ToPorts,
     ToPrefix,
     Verdict,
+    XorMark,
     XtTable,
 )
 from laneway.state.links import GROUP
@@ -108,6 +109,7 @@ def every_rule(family: int) -> dict[ChainKey, Chain]:
         SetMark(FwMark(5, 0xFFFFFFFF)),
         SetConnMark(MARK),
         RestoreMark(MARK.mask),
+        XorMark(MARK.mask),
         SaveMark(MARK.mask),
         MapMark(f"lw-src{family}", "src,src"),
         Verdict.ACCEPT,

@@ -11,7 +11,8 @@ import pytest
 from laneway.apply.signals import ENDING
 from laneway.apply.target import target
 from laneway.apply.transaction import Outcome, RollbackIncomplete, transact
-from laneway.errors import HostRefused, StepFailed
+from laneway.errors import Conflict, HostRefused, StepFailed
+from laneway.lanes.leases import PATH
 from laneway.plan.steps import Op
 from laneway.policy.model import PolicySet
 from laneway.state.host import HostState
@@ -220,3 +221,53 @@ def test_what_cannot_be_done_twice_is_left_as_commands_whatever_kept_it_from_bei
 
     assert incomplete.value.commands
     assert len(incomplete.value.remaining) == len(incomplete.value.commands)
+
+
+def test_a_number_does_not_change_hands_while_it_is_in_use() -> None:
+    kernel = FakeKernel()
+    acme, globex = tenant("acme", 1), tenant("globex", 2)
+    apply(kernel, world(acme._replace(id=2), globex._replace(id=3)))
+    before = kernel.read()
+
+    with pytest.raises(Conflict) as refusal:
+        apply(kernel, world(acme._replace(id=3), globex._replace(id=2)))
+
+    assert str(refusal.value) == "lane number 17 is tenant acme's on this host, and would be tenant globex's"
+    assert kernel.read() == before
+    apply(kernel, world(acme._replace(id=4), globex._replace(id=3)))
+    apply(kernel, world(acme._replace(id=4), globex._replace(id=2)))
+
+
+def test_nor_by_another_division_of_the_marks() -> None:
+    kernel = FakeKernel()
+    policy = world(tenant("acme", 1)._replace(id=2), tenant("globex", 2)._replace(id=4))
+    apply(kernel, policy)
+
+    with pytest.raises(Conflict, match="lane number 17 is tenant acme's on this host, and would be the host's"):
+        apply(kernel, policy._replace(host=policy.host._replace(max_uplinks=15)))
+
+
+def test_marks_in_use_are_not_read_as_others_with_another_field() -> None:
+    kernel = FakeKernel()
+    policy = world(tenant("acme", 1), tenant("globex", 2))
+    apply(kernel, policy)
+    before = kernel.read()
+
+    with pytest.raises(Conflict) as refusal:
+        apply(kernel, policy._replace(host=policy.host._replace(marks=0x0FFFF000)))
+
+    assert str(refusal.value) == "host.marks is 0xffff0000 on this host, and would be 0x0ffff000: they share bits"
+    assert kernel.read() == before
+    apply(kernel, policy._replace(host=policy.host._replace(marks=0x0000FFFF)))
+
+
+@pytest.mark.parametrize("left", ["", "rubbish\n"])
+def test_a_lease_file_that_was_overwritten_costs_nobody_its_number(left: str) -> None:
+    kernel = FakeKernel()
+    policy = world(tenant("zeta", 1)._replace(id=2), tenant("acme", 2))
+    apply(kernel, policy)
+    kernel.state.files[PATH] = left
+
+    steps = apply(kernel, policy._replace(tenants=tuple(each._replace(id=None) for each in policy.tenants))).steps
+
+    assert [step.key for step in steps] == [PATH]

@@ -275,3 +275,38 @@ def test_an_answer_that_cannot_be_written_is_no_bug() -> None:
 
     assert done.stderr == "laneway: cannot write to standard output: No space left on device\n"
     assert done.returncode == Exit.USAGE
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", "<&- >&- 2>&-"])
+def test_a_stream_that_is_closed_is_no_bug(valid: str, invalid: str, closed: str) -> None:
+    command = f'"{sys.executable}" -m laneway check "$1" {closed}'
+    for policy, code in ((valid, Exit.DONE), (invalid, Exit.POLICY)):
+        done = subprocess.run(["sh", "-c", command, "-", policy], capture_output=True, text=True, check=False)
+
+        assert (done.returncode, "bug" in done.stdout + done.stderr) == (code, False)
+
+
+def test_what_is_to_be_told_where_nothing_can_be_told_changes_no_exit_code(invalid: str) -> None:
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        done = subprocess.run([sys.executable, "-m", "laneway", "check", invalid], stderr=full, check=False)
+
+    assert done.returncode == Exit.POLICY
+
+
+def test_a_terminal_without_arrows_shows_question_marks() -> None:
+    policy = Path(__file__).parents[2] / "policies" / "quickstart.toml"
+    asked = ["--policy", str(policy), "--from", "acme/web", "--to", "203.0.113.9", "--tcp", "80"]
+
+    done = laneway("explain", *asked, PYTHONIOENCODING="latin-1")
+
+    assert done.returncode == Exit.DONE
+    assert done.stdout.startswith("acme/web ? 203.0.113.9 tcp/80: delivered")
+
+
+def test_an_empty_path_is_not_the_working_directory() -> None:
+    done = laneway("check", "")
+
+    assert (done.returncode, done.stderr) == (
+        Exit.USAGE,
+        "laneway: a path is empty\n  hint: write . for this directory\n",
+    )

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from laneway.plan.steps import Step
     from laneway.state.chains import Chain, ChainKey
+    from laneway.state.flows import Closed
     from laneway.state.marks import FwMark
 
 SYSCTLS = {"net/ipv4/ip_forward": "0", "net/ipv6/conf/all/forwarding": "0", "net/ipv4/conf/all/rp_filter": "0"}
@@ -32,6 +33,7 @@ class FakeKernel:
         self.sysctls = dict(SYSCTLS)
         self.foreign_objects = Foreign()
         self.forgotten: list[FwMark] = []
+        self.closed: list[Closed] = []
         self.contradictions: tuple[str, ...] = ()
         self.done = 0
         self.fail_at = fail_at  # the number of steps after which the next one fails, once
@@ -51,8 +53,9 @@ class FakeKernel:
         del chains
         return ReadBack(without_unreached(self.read(), inside), self.contradictions)
 
-    def forget(self, marks: Iterable[FwMark]) -> None:
+    def forget(self, marks: Iterable[FwMark], closed: Sequence[Closed] = ()) -> None:
         self.forgotten += marks
+        self.closed += closed
 
     def run(self, steps: Sequence[Step]) -> None:
         for step in steps:

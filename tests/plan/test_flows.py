@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address
+
 from laneway.apply.target import target
 from laneway.lanes.field import MarkField
-from laneway.plan.flows import moved_flows
+from laneway.plan.flows import closed_flows, moved_flows
 from laneway.plan.plan import plan
-from laneway.policy.model import PolicySet, Tenant
+from laneway.policy.model import Allow, PolicySet, Ports, Service, Tenant
+from laneway.state.flows import Closed, Doors, Ends
 from laneway.state.host import HostState
 from laneway.state.marks import FwMark
 from tests.worlds import FACTS, NORTH, SOUTH, publish, tenant, with_uplinks, world
@@ -69,3 +72,65 @@ def test_an_uplinks_address_moves_all_lanes_by_it() -> None:
 
 def test_the_crossing_lane_is_everybodys_and_stays() -> None:
     assert FIELD.crossing not in forgotten(world(ACME, GLOBEX), world(ACME))
+
+
+def closed(before: PolicySet, after: PolicySet) -> tuple[Closed, ...]:
+    observed = target(before, HostState(), FACTS).desired
+    return closed_flows(plan(target(after, observed, FACTS).desired, observed), FIELD)
+
+
+DATABASE = ACME._replace(allow=(Allow("globex", "web", (Service("udp", Ports(53, 53)),), ACME.source),))
+WEB, DB, HOST = (ip_address(each).packed for each in ("10.0.1.10", "10.0.2.10", "192.0.2.2"))
+ASKED = Ends(WEB, DB, DB, 17, 53, mark=FIELD.crossing.value)
+PUBLISHED = Ends(DB, HOST, WEB, 6, 8001, mark=FIELD.crossing.value)
+
+
+def test_an_allow_that_is_withdrawn_ends_the_flows_it_let_begin() -> None:
+    doors = Doors(closed(world(DATABASE, GLOBEX), world(ACME, GLOBEX)))
+
+    assert doors.shut(ASKED)
+    assert not doors.shut(ASKED._replace(port=54))
+    assert not doors.shut(ASKED._replace(protocol=6))
+    assert not doors.shut(ASKED._replace(source=ip_address("10.0.9.10").packed))
+    assert not doors.shut(ASKED._replace(mark=FIELD.mark(2, 1).value))
+
+
+def test_a_port_that_is_published_no_more_ends_the_flows_to_it_whoever_asked() -> None:
+    web = ACME.workloads[0]._replace(publish=())
+    doors = Doors(closed(world(ACME, GLOBEX), changed(workloads=(web,))))
+
+    assert doors.shut(PUBLISHED)
+    assert doors.shut(PUBLISHED._replace(mark=0))
+    assert not doors.shut(PUBLISHED._replace(port=8002))
+    assert not doors.shut(PUBLISHED._replace(answers=ip_address("10.0.3.10").packed))
+
+
+def test_a_service_of_the_hosts_that_is_withdrawn_ends_the_flows_to_it() -> None:
+    dns = ACME._replace(host_access=(Service("udp", Ports(53, 53)), Service("icmp", None)))
+    doors = Doors(closed(world(dns, GLOBEX), world(ACME._replace(host_access=()), GLOBEX)))
+    asked = ASKED._replace(to=ip_address("10.0.1.1").packed, answers=ip_address("10.0.1.1").packed, mark=0x110000)
+
+    assert doors.shut(asked)
+    assert doors.shut(asked._replace(protocol=1, port=0))
+    assert not doors.shut(asked._replace(sees_source=False)), "masqueraded: it went to the internet"
+
+
+def test_a_tenant_that_goes_leaves_no_flow_to_who_has_its_prefix_next() -> None:
+    doors = Doors(closed(world(ACME, GLOBEX), world(GLOBEX)))
+
+    assert doors.shut(ASKED)
+    assert doors.shut(PUBLISHED)
+    assert not doors.shut(ASKED._replace(source=ASKED.to, to=PUBLISHED.to, answers=ASKED.to))
+
+
+def test_what_only_comes_closes_nothing() -> None:
+    assert closed(world(ACME), world(DATABASE, GLOBEX)) == ()
+
+
+def test_an_uplink_on_another_interface_forgets_who_reached_the_host_by_the_old_one() -> None:
+    bare = NORTH._replace(masquerade=False)
+    before = with_uplinks(world(ACME, GLOBEX), bare, SOUTH)
+
+    marks = forgotten(before, with_uplinks(world(ACME, GLOBEX), bare._replace(interface="eth2"), SOUTH))
+
+    assert FIELD.mark(1, 1) in marks

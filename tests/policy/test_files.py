@@ -242,3 +242,19 @@ def test_a_workload_that_somebody_may_reach_cannot_go_unnoticed() -> None:
         load_text(GLOBEX, base=base)
 
     assert str(raised.value).splitlines()[0] == "gone.toml: tenant acme, allow 1: tenant globex has no workload db"
+
+
+def test_an_uplink_is_renamed_by_the_name_that_its_interface_has_now() -> None:
+    base = load_text(NORTH + ACME, file="applied.toml")
+    renamed = NORTH.replace("north", "upward")
+
+    policy = load_text(renamed + ACME.replace("north", "upward"), base=base)
+
+    assert [each.name for each in policy.uplinks] == ["upward"]
+
+
+def test_an_uplink_that_somebody_else_goes_by_is_not_renamed() -> None:
+    base = load_text(NORTH + ACME, file="applied.toml")
+
+    with pytest.raises(PolicyError, match="interface eth0 is uplink"):
+        load_text(NORTH.replace("north", "upward") + GLOBEX.replace("north", "upward"), base=base)

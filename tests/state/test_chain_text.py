@@ -42,6 +42,7 @@ from laneway.state.chains import (
     ToPorts,
     ToPrefix,
     Verdict,
+    XorMark,
     XtTable,
 )
 from laneway.state.marks import FwMark
@@ -245,6 +246,7 @@ def _targets(family: int) -> st.SearchStrategy[object]:
         st.builds(SetMark, FWMARK),
         st.builds(SetConnMark, FWMARK),
         st.builds(RestoreMark, U32),
+        st.builds(XorMark, U32),
         st.builds(SaveMark, U32),
         st.builds(MapMark, NAME, st.just("src,src")),
         st.builds(Dnat, address, st.integers(0, 0xFFFF)),

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from laneway.plan.steps import Step
     from laneway.state.chains import Chain, ChainKey
     from laneway.state.facts import Foreign, HostFacts
+    from laneway.state.flows import Closed
     from laneway.state.host import HostState, ReadBack
     from laneway.state.marks import FwMark
 
@@ -35,8 +36,8 @@ class Kernel(Protocol):
         With it comes where a second reader sees other rules than `chains`.
         """
 
-    def forget(self, marks: Iterable[FwMark]) -> None:
-        """Delete the conntrack entries that bear one of `marks`."""
+    def forget(self, marks: Iterable[FwMark], closed: Sequence[Closed] = ()) -> None:
+        """Delete the conntrack entries that bear one of `marks`, and those that are `closed`."""
 
 
 class Ledger(Protocol):

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from laneway.plan.steps import Step
     from laneway.policy.model import HostSettings, PolicySet
     from laneway.state.chains import Chain, ChainKey
+    from laneway.state.flows import Closed
     from laneway.state.marks import FwMark
 
 FORMAT = 1
@@ -64,7 +65,7 @@ class SavedHost:
         del inside, chains
         return ReadBack(self.observed, ())
 
-    def forget(self, marks: Iterable[FwMark]) -> None:
+    def forget(self, marks: Iterable[FwMark], closed: Sequence[Closed] = ()) -> None:
         """Do nothing: there are no flows."""
 
 

@@ -9,13 +9,17 @@ from laneway.compile.host import compile_host
 from laneway.errors import Conflict
 from laneway.lanes.allocate import Lanes, allocate
 from laneway.lanes.field import MarkField
-from laneway.lanes.leases import PATH, parse
+from laneway.lanes.leases import HOST_NAME, PATH, Leases, holders, parse
 from laneway.lanes.rebuild import rebuild, resident_tenants
+from laneway.state.routing import RuleAction
 
 if TYPE_CHECKING:
     from laneway.policy.model import PolicySet
     from laneway.state.facts import HostFacts
     from laneway.state.host import HostState
+
+
+_WAY_ROUND = "take an id away in one apply and give it to another in the next; for max_uplinks, `laneway destroy` first"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +44,44 @@ class Target:
 def target(policy: PolicySet, observed: HostState, facts: HostFacts) -> Target:
     """Return what `policy` asks of the host that is `observed`, every number it already has kept."""
     field = MarkField.of(policy.host.marks, policy.host.max_uplinks)
-    leases = parse(observed.files[PATH]) if PATH in observed.files else rebuild(observed, field)
+    leases = parse(observed.files.get(PATH, ""))
+    if leases == Leases():  # the file is lost, or is one no longer
+        leases = rebuild(observed, field)
     lanes = allocate(policy, leases)
-    return Target(policy, lanes, compile_host(policy, lanes, facts), facts)
+    desired = compile_host(policy, lanes, facts)
+    _refuse_other_marks(observed, field)
+    _refuse_handing_over(observed, desired)
+    return Target(policy, lanes, desired, facts)
+
+
+def _refuse_other_marks(observed: HostState, field: MarkField) -> None:
+    """Raise Conflict when marks that are in use would be read as others, for the reason of `_refuse_handing_over`.
+
+    Fields without a common bit are no danger: where one is asked about, a packet with a mark of the other has none.
+    """
+    used = {rule.mark.mask for rule in observed.fib_rules if rule.action == RuleAction.LOOKUP and rule.mark}
+    shared = sorted(mask for mask in used if mask & field.mask)
+    if shared and field.mask not in used:
+        message = f"host.marks is {shared[0]:#010x} on this host, and would be {field.mask:#010x}: they share bits"
+        raise Conflict(message, "choose bits that it has not, or `laneway destroy` first")
+
+
+def _refuse_handing_over(observed: HostState, desired: HostState) -> None:
+    """Raise Conflict when a lane that is somebody's on the host would be another's.
+
+    Sets, chains and tables do not change at one instant: meanwhile packets with its mark would be taken for those of
+    whoever has it next, and leave by that tenant's uplink, as that tenant's address.
+    """
+    before, after = (holders(state.files.get(PATH, "")) for state in (observed, desired))
+    for number in sorted(before.keys() & after.keys()):
+        old, new = before[number], after[number]
+        if old != new:
+            message = f"lane number {number} is {_named(old)}'s on this host, and would be {_named(new)}'s"
+            raise Conflict(message, _WAY_ROUND)
+
+
+def _named(owner: str) -> str:
+    return "the host" if owner == HOST_NAME else f"tenant {owner}"
 
 
 def refuse_unknown_tenants(policy: PolicySet, observed: HostState) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from laneway.apply.going_back import TROUBLE, RollbackIncomplete, go_back, lots
 from laneway.apply.signals import held, waiting
 from laneway.errors import HostRefused, LanewayError, StepFailed
-from laneway.plan.flows import moved_flows
+from laneway.plan.flows import closed_flows, moved_flows
 from laneway.plan.plan import plan
 from laneway.plan.reach import reached, without_unreached
 from laneway.plan.words import describe
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from laneway.lanes.field import MarkField
     from laneway.plan.steps import Step
     from laneway.state.facts import Variant
+    from laneway.state.flows import Closed
     from laneway.state.host import HostState
     from laneway.state.marks import FwMark
 
@@ -86,12 +87,12 @@ def transact(  # noqa: PLR0913  what a transaction is about, by name
             _run(kernel, steps, done, progress, ledger)
             if steps:
                 _prove(kernel, desired, steps)
-                kernel.forget(moved_flows(steps, observed, field))
+                kernel.forget(moved_flows(steps, observed, field), closed_flows(steps, field))
                 _heed("after the last step")
             ledger.keep()
         except BaseException as error:  # a bug must not leave half a plan behind either
             back = go_back(kernel, observed, done, cause=error, variant=variant)
-            _forget_again(kernel, moved_flows(back, desired, field))
+            _forget_again(kernel, moved_flows(back, desired, field), closed_flows(back, field))
             ledger.drop()
             if isinstance(error, (*TROUBLE, KeyboardInterrupt)):
                 raise _refusal(error) from error
@@ -136,10 +137,10 @@ def _prove(kernel: Kernel, desired: HostState, steps: Sequence[Step]) -> None:
         raise HostRefused(message, "two versions of iptables may be at work: compare `iptables-legacy-save`")
 
 
-def _forget_again(kernel: Kernel, marks: tuple[FwMark, ...]) -> None:
-    """Forget the flows that began in a lane which is gone again; they are refused anyway, so a refusal is no matter."""
+def _forget_again(kernel: Kernel, marks: tuple[FwMark, ...], closed: tuple[Closed, ...]) -> None:
+    """Forget the flows that began in a lane, or by a door, which is gone again; that one is refused is no matter."""
     try:
-        kernel.forget(marks)
+        kernel.forget(marks, closed)
     except TROUBLE:
         return
 

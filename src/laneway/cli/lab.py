@@ -62,7 +62,8 @@ def run(path: str | None, command: "Sequence[str]", *, shell: bool, as_json: boo
         from rich.console import Console
 
         # A pipe has no width: the table then takes what it needs.
-        Console(width=None if sys.stdout.isatty() else WIDE).print(table(report, topology))
+        with output.told():
+            Console(width=None if sys.stdout.isatty() else WIDE).print(table(report, topology))
         if report.failed:
             _explain(policy)
     return Exit.DONE if not report.failed else Exit.EXPECTATION

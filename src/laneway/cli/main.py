@@ -7,6 +7,8 @@ started again and again, `--version` and a plain `check`, `plan` or `apply`, the
 from __future__ import annotations
 
 import gc
+import io
+import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -25,6 +27,7 @@ PLAIN_OPTIONS = {
 
 def main() -> NoReturn:
     """Run the command line of this process and exit with its code."""
+    _open_streams()
     arguments = sys.argv[1:]
     if arguments == ["--version"]:
         _version()
@@ -36,6 +39,22 @@ def main() -> NoReturn:
     if is_plain(arguments):
         finish(lambda: _run_plain(*arguments))
     finish(lambda: command_line(arguments))
+
+
+def _open_streams() -> None:
+    """Have three standard streams, whatever the caller closed, and write what a terminal's character set lacks as `?`.
+
+    Without one Python has None in its place, and the first file or socket that is opened takes its number.
+    """
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        if getattr(sys, name) is None:
+            descriptor = os.open(os.devnull, os.O_RDWR)
+            if descriptor != number:
+                os.dup2(descriptor, number)
+                os.close(descriptor)
+            setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.encoding.lower() != "utf-8":
+        sys.stdout.reconfigure(errors="replace")
 
 
 def is_plain(arguments: Sequence[str]) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from laneway.errors import Exit, UsageError
@@ -48,8 +48,9 @@ def give_up() -> None:
 
 
 def note(text: str) -> None:
-    """Print what a person may want to know beside the data."""
-    print(text, file=sys.stderr)
+    """Print what a person may want to know beside the data; that it cannot be printed changes nothing."""
+    with suppress(OSError):
+        print(text, file=sys.stderr)
 
 
 def answer(values: Mapping[str, object]) -> None:

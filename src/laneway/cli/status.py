@@ -149,7 +149,8 @@ def _tell(view: View, *, as_json: bool) -> None:
     from laneway.cli.status_view import page
 
     # A pipe has no width: a table then takes what it needs.
-    Console(width=None if sys.stdout.isatty() else 200).print(page(view.data, rates=view.rates))
+    with output.told():
+        Console(width=None if sys.stdout.isatty() else 200).print(page(view.data, rates=view.rates))
     output.data(_drift(view))
     tell.waiting(view.waiting)
 

@@ -82,7 +82,15 @@ def _remote(paths: Sequence[str | Path], url: str) -> "Judgement":
     try:
         return judge_remote(there, policy)
     except RuntimeError as error:  # testinfra's, when the connection fails
-        raise HostRefused(f"{url}: {error}", "try the same login by hand") from error
+        raise HostRefused(f"{url}: {_said(error)}", "try the same login by hand") from error
+
+
+def _said(error: RuntimeError) -> str:
+    """Return what a connection said that failed: testinfra raises the whole result, with the command that was sent."""
+    for each in error.args:
+        if said := getattr(each, "stderr", ""):
+            return str(said).strip()
+    return str(error).partition("\n")[0]
 
 
 def _trials(judgement: "Judgement") -> "tuple[Trial, ...]":

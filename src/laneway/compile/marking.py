@@ -15,6 +15,7 @@ from laneway.compile.names import (
     MARK,
     OUT,
     RAW,
+    RELATED,
     allow_set,
     comment,
     publish_set,
@@ -50,9 +51,11 @@ from laneway.state.chains import (
     ToPorts,
     ToPrefix,
     Verdict,
+    XorMark,
     XtTable,
 )
 from laneway.state.links import GROUP
+from laneway.state.marks import FwMark
 from laneway.state.prefix import FAMILIES, IPV6, Prefix, of_network, prefix
 
 if TYPE_CHECKING:
@@ -61,7 +64,6 @@ if TYPE_CHECKING:
     from laneway.compile.scene import Resident, Scene
     from laneway.policy.model import ClassMatch, Network, TrafficClass
     from laneway.state.host import HostState
-    from laneway.state.marks import FwMark
 
 NEIGHBOUR_DISCOVERY = (133, 135, 136)
 """ICMPv6 types of router solicitation, neighbour solicitation and advertisement (RFC 4861)."""
@@ -78,9 +80,10 @@ def mark_packets(scene: Scene, state: HostState) -> None:
         chains: dict[ChainKey, Chain] = {
             ChainKey(family, XtTable.RAW, RAW): tuple(_anti_spoof(family)),
             ChainKey(family, XtTable.MANGLE, MARK): tuple(_mark(scene, family)),
+            ChainKey(family, XtTable.MANGLE, RELATED): _related(scene, family),
             ChainKey(family, XtTable.MANGLE, FROM): tuple(_from_tenants(scene, family)),
             ChainKey(family, XtTable.MANGLE, IN): tuple(_arrivals(scene, family)),
-            ChainKey(family, XtTable.MANGLE, OUT): _answers(scene),
+            ChainKey(family, XtTable.MANGLE, OUT): _answers(scene, family),
         }
         for name, rules in _class_chains(scene, by_owner, family).items():
             chains[ChainKey(family, XtTable.MANGLE, name)] = rules
@@ -105,6 +108,8 @@ def _mark(scene: Scene, family: int) -> Iterator[ChainRule]:
     field = scene.lanes.field
     marked = Mark(field.unmarked, negated=True)
     yield ChainRule((), RestoreMark(field.mask))
+    yield ChainRule((marked, CtState(("RELATED",), negated=True)), Verdict.RETURN)
+    yield ChainRule((TENANTS, marked), Jump(RELATED, goto=True), comment("-", "related"))
     yield ChainRule((marked,), Verdict.RETURN)
     if family == IPV6:
         # Link-local traffic never leaves its link, so no lane can carry it.
@@ -119,6 +124,25 @@ def _mark(scene: Scene, family: int) -> Iterator[ChainRule]:
     yield ChainRule((marked,), SaveMark(field.mask), comment("-", "remember"))
 
 
+def _related(scene: Scene, family: int) -> Chain:
+    """Return what drops a tenant's ICMP error about a flow of another's.
+
+    The kernel takes an error to belong to the flow that it quotes, whoever sends it, so that it would go where that
+    flow may. Its owner is the same as the sender's when their marks differ in no bit of it. Flows between tenants have
+    one mark: errors about those pass.
+    """
+    field = scene.lanes.field
+    note = comment("-", "related")
+    others = Mark(FwMark(0, field.owner_mask), negated=True)
+    return (
+        ChainRule((ConnMark(field.crossing),), Verdict.RETURN, note),
+        ChainRule((), MapMark(src_set(family), "src,src"), note),
+        ChainRule((), XorMark(field.mask), note),
+        ChainRule((others,), Verdict.DROP, note),
+        ChainRule((), RestoreMark(field.mask), note),
+    )
+
+
 def _from_tenants(scene: Scene, family: int) -> Iterator[ChainRule]:
     field = scene.lanes.field
     not_refused = Mark(field.by_uplink(0), negated=True)
@@ -129,7 +153,9 @@ def _from_tenants(scene: Scene, family: int) -> Iterator[ChainRule]:
         yield ChainRule((not_refused,), MapMark(allow_set(family), "dst,dst,src"), comment("-", "allow"))
     to_published = MapMark(publish_set(family, CROSS), "dst,dst")
     yield ChainRule((not_refused, ToLocal()), to_published, comment("-", "publish"))
-    yield ChainRule((Mark(field.unmarked, negated=True),), SaveMark(field.mask), comment("-", "remember"))
+    # An ICMP error is part of the flow it quotes, which may be the host's own: a tenant must not move that to its lane.
+    mine = (Mark(field.unmarked, negated=True), CtState(("RELATED",), negated=True))
+    yield ChainRule(mine, SaveMark(field.mask), comment("-", "remember"))
 
 
 def _arrivals(scene: Scene, family: int) -> Iterator[ChainRule]:
@@ -145,10 +171,16 @@ def _arrivals(scene: Scene, family: int) -> Iterator[ChainRule]:
         yield ChainRule(new, SetConnMark(mark), comment(way.uplink.name, "host"))
 
 
-def _answers(scene: Scene) -> Chain:
+def _answers(scene: Scene, family: int) -> Chain:
     field = scene.lanes.field
     known = ConnMark(field.unmarked, negated=True)
-    return (ChainRule((known,), RestoreMark(field.mask), comment("-", "answer")),)
+    # The host's own error for a refused packet belongs to the packet's flow (nf_conntrack_attach), and would be refused
+    # with its mark: it finds its way home in the crossing lane.
+    refused = (Protocol(ICMP[family]), known, Mark(field.by_uplink(0)))
+    return (
+        ChainRule((known,), RestoreMark(field.mask), comment("-", "answer")),
+        ChainRule(refused, SetMark(field.crossing), comment("-", "refusal")),
+    )
 
 
 def _class_chains(scene: Scene, residents: list[Resident], family: int) -> dict[str, Chain]:

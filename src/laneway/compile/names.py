@@ -7,6 +7,9 @@ MARK = "LANEWAY-MARK"
 FROM = "LANEWAY-FROM"
 """New flows from tenants: the lane each begins in."""
 
+RELATED = "LANEWAY-RELATED"
+"""ICMP errors from tenants about flows that have a lane."""
+
 CLASS = "LANEWAY-CLASS"
 CLASS_OF = "LANEWAY-CLASS-OF."
 """With an owner number: the chain of one tenant's classes."""

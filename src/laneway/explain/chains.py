@@ -23,6 +23,7 @@ from laneway.state.chains import (
     SetConnMark,
     SetMark,
     Snat,
+    XorMark,
     XtTable,
 )
 from laneway.state.chains import Verdict as Target
@@ -149,6 +150,8 @@ class Hook(NamedTuple):
             case RestoreMark(mask) if flow is not None:
                 effect = "takes the flow's mark"
                 skb.mark = (skb.mark & ~mask) ^ (flow.mark & mask)
+            case XorMark(mask) if flow is not None:
+                skb.mark ^= flow.mark & mask
             case SaveMark(mask) if flow is not None:
                 effect = "remembers the mark for the flow"
                 flow.mark = (flow.mark & ~mask & ALL_BITS) ^ (skb.mark & mask)

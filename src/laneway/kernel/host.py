@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from laneway.kernel.ports import Chains
     from laneway.plan.steps import Step
     from laneway.state.chains import Chain, ChainKey
+    from laneway.state.flows import Closed
     from laneway.state.links import LinkKey
     from laneway.state.marks import FwMark
 
@@ -141,9 +142,10 @@ class LinuxHost:
             "leftovers": partial(leftovers.run, self._others),
         }
 
-    def forget(self, marks: Iterable[FwMark]) -> None:
-        """Delete the conntrack entries that bear one of `marks`, and no others; raises HostRefused."""
+    def forget(self, marks: Iterable[FwMark], closed: Sequence[Closed] = ()) -> None:
+        """Delete the conntrack entries that bear one of `marks` or are `closed`, and no others; raises HostRefused."""
         conntrack.forget(marks)
+        conntrack.shut(closed)
 
 
 def _lot(step: Step) -> tuple[str, Op]:

@@ -24,6 +24,7 @@ from laneway.state.chains import (
     Snat,
     ToPrefix,
     Verdict,
+    XorMark,
 )
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ _EXTENSIONS: dict[type, str] = {
     SetConnMark: "CONNMARK",
     RestoreMark: "CONNMARK",
     SaveMark: "CONNMARK",
+    XorMark: "CONNMARK",
     MapMark: "SET",
     Dnat: "DNAT",
     Snat: "SNAT",

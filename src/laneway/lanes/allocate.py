@@ -60,7 +60,9 @@ def allocate(policy: PolicySet, leases: Leases) -> Lanes:
 
 def _uplink_numbers(names: Sequence[str], leased: Mapping[str, int], most: int) -> dict[str, int]:
     numbers = {name: leased[name] for name in names if 0 < leased.get(name, 0) <= most}
-    free = iter(sorted(set(range(1, most + 1)) - set(numbers.values())))
+    # Those of uplinks that go come last: flows that are known have their marks.
+    unused, late = set(range(1, most + 1)) - set(numbers.values()), set(leased.values())
+    free = iter([*sorted(unused - late), *sorted(unused & late)])
     for name in sorted(set(names) - set(numbers)):
         number = next(free, None)
         if number is None:

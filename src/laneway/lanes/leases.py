@@ -18,6 +18,7 @@ PATH = "/etc/iproute2/rt_tables.d/laneway.conf"
 PROTOCOLS_PATH = "/etc/iproute2/rt_protos.d/laneway.conf"
 HEADER = "# laneway: lane tables. The numbers are leases, kept for a tenant's life; `laneway apply` writes this file."
 CROSSING_NAME = "lw._crossing"
+HOST_NAME = "_host"
 
 _MOST_BITS = 32  # of a mark: a damaged file must not have a number shifted by more
 _SETTINGS = re.compile(r"^# base (\d{1,10}) uplink-bits (\d{1,10}) next-owner (\d{1,10})$", re.MULTILINE)
@@ -39,7 +40,7 @@ def table_name(tenant: str, uplink: str) -> str:
 
 def host_table_name(uplink: str) -> str:
     """Return the name of the table by which the host's own services answer."""
-    return table_name("_host", uplink)
+    return table_name(HOST_NAME, uplink)
 
 
 def parse(text: str) -> Leases:
@@ -60,6 +61,13 @@ def parse(text: str) -> Leases:
         if lane >> bits != HOST_OWNER:
             owners.setdefault(owner, lane >> bits)
     return Leases(owners, uplinks, next_owner)
+
+
+def holders(text: str) -> dict[int, str]:
+    """Return whose each lane number is, as a lease file says; `HOST_NAME` is the host."""
+    settings = _SETTINGS.search(text)
+    base = int(settings[1]) if settings else 0
+    return {int(table) - base: owner for table, owner, _ in _LINE.findall(text)}
 
 
 def render(tables: Mapping[int, str], *, base: int, uplink_bits: int, next_owner: int) -> str:

@@ -1,17 +1,19 @@
 """Which known flows a plan makes homeless: their conntrack entries are deleted, and nobody else's.
 
 A flow keeps the lane and the translation it began with, so what changed in a set entry, a class or a source address
-reaches it only when its entry goes. Flows in the crossing lane stay: its mark is everybody's, and its table leads to
-tenants' prefixes or nowhere.
+reaches it only when its entry goes. Flows in the crossing lane share one mark: of them, and of those to the host, go
+the ones through a door that is closed.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from laneway.compile.names import CLASS_OF, OWN_SNAT, SNAT
+from laneway.compile.names import CLASS_OF, DNAT, IN, OWN_SNAT, SNAT, allow_set, host_set, src_set
 from laneway.plan.steps import Op
-from laneway.state.chains import ChainRule, Mark
+from laneway.state.chains import ChainRule, Dnat, Mark, Protocol, SetConnMark, ToPorts, ToPrefix
+from laneway.state.flows import Closed
+from laneway.state.prefix import FAMILIES, Prefix
 from laneway.state.routing import RuleAction
 
 if TYPE_CHECKING:
@@ -22,6 +24,11 @@ if TYPE_CHECKING:
     from laneway.state.chains import Chain
     from laneway.state.host import HostState
     from laneway.state.marks import FwMark
+    from laneway.state.sets import SetEntry
+
+_HOLES = frozenset(map(allow_set, FAMILIES))
+_SERVICES = frozenset(map(host_set, FAMILIES))
+_HOMES = frozenset(map(src_set, FAMILIES))
 
 
 def moved_flows(steps: Sequence[Step], observed: HostState, field: MarkField) -> tuple[FwMark, ...]:
@@ -30,6 +37,7 @@ def moved_flows(steps: Sequence[Step], observed: HostState, field: MarkField) ->
     `observed` is the host before them: a lane that was not there has no flows to move.
     """
     marks = {*_of_entries(steps), *_of_lanes(steps), *_of_classes(steps, field), *_of_sources(steps)}
+    marks |= set(_of_arrivals(steps))
     lived = [rule.mark for rule in observed.fib_rules if rule.action == RuleAction.LOOKUP and rule.mark is not None]
     return tuple(
         sorted(
@@ -61,14 +69,61 @@ def _of_classes(steps: Iterable[Step], field: MarkField) -> Iterator[FwMark]:
 
 def _of_sources(steps: Iterable[Step]) -> Iterator[FwMark]:
     """Yield the lanes whose source address changed; a rule that only moved to another chain of the tree did not."""
-    changed: set[tuple[int, ChainRule]] = set()
-    for step in steps:
-        if step.kind == "chains" and step.key.name.startswith((SNAT, OWN_SNAT)):
-            changed ^= {(step.key.family, rule) for rule in _rules(step.old)}
-            changed ^= {(step.key.family, rule) for rule in _rules(step.new)}
-    for _, rule in changed:
-        yield from (match.mark for match in rule.matches if isinstance(match, Mark) and match.mark.value)
+    old, new = _rules_of(steps, (SNAT, OWN_SNAT))
+    for _, rule in old ^ new:
+        if rule.comment.endswith(":snat"):
+            yield from (match.mark for match in rule.matches if isinstance(match, Mark) and match.mark.value)
+
+
+def _of_arrivals(steps: Iterable[Step]) -> Iterator[FwMark]:
+    """Yield the host's lanes by uplinks that are another interface now: who came by the old one is answered there."""
+    old, new = _rules_of(steps, (IN,))
+    yield from (rule.target.mark for _, rule in old - new if isinstance(rule.target, SetConnMark))
+
+
+def closed_flows(steps: Sequence[Step], field: MarkField) -> tuple[Closed, ...]:
+    """Return, sorted, which flows may not go on once `steps` are done, though their lane stays.
+
+    These are what an allow, a host_access or a published port let in that is no more, and in the crossing lane what
+    began with or came to a prefix that is no longer this tenant's: it may be another's next.
+    """
+    gone = [step.key for step in steps if step.kind == "entries" and step.op == Op.DELETE]
+    return tuple(sorted({*_of_doors(gone, field), *_of_published(steps)}, key=repr))
+
+
+def _of_doors(gone: Iterable[SetEntry], field: MarkField) -> Iterator[Closed]:
+    for entry in gone:
+        ports = (entry.port, entry.port)
+        if entry.set in _HOLES:
+            yield Closed(entry.net2, entry.net, None, entry.protocol, ports, field.crossing)
+        elif entry.set in _SERVICES:
+            yield Closed(entry.net, protocol=entry.protocol, ports=ports, direct=True)
+        elif entry.set in _HOMES:
+            yield Closed(source=entry.net, mark=field.crossing)
+            yield Closed(answers=entry.net, mark=field.crossing)
+
+
+def _of_published(steps: Iterable[Step]) -> Iterator[Closed]:
+    """Yield what was published and is not, or elsewhere: whoever asked, the host itself too, has its answers there."""
+    old, new = _rules_of(steps, (DNAT,))
+    for _, rule in old - new:
+        if isinstance(rule.target, Dnat):
+            address = rule.target.address
+            answers = Prefix(address, len(address) * 8)
+            to = next((match.prefix for match in rule.matches if isinstance(match, ToPrefix)), None)
+            protocol = next((match.number for match in rule.matches if isinstance(match, Protocol)), None)
+            ports = next(((match.first, match.last) for match in rule.matches if isinstance(match, ToPorts)), None)
+            yield Closed(None, to, answers, protocol, ports, direct=False)
+
+
+def _rules_of(
+    steps: Iterable[Step], names: tuple[str, ...]
+) -> tuple[set[tuple[int, ChainRule]], set[tuple[int, ChainRule]]]:
+    """Return the rules that the steps take out of, and put into, the chains whose names begin so, with their family."""
+    chains = [step for step in steps if step.kind == "chains" and step.key.name.startswith(names)]
+    old = {(step.key.family, rule) for step in chains for rule in _rules(step.old)}
+    return old, {(step.key.family, rule) for step in chains for rule in _rules(step.new)}
 
 
 def _rules(chain: Chain | None) -> Iterator[ChainRule]:
-    return (rule for rule in chain or () if isinstance(rule, ChainRule) and rule.comment.endswith(":snat"))
+    return (rule for rule in chain or () if isinstance(rule, ChainRule))

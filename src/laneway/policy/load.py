@@ -98,10 +98,10 @@ class _Merged:
 
 def _understood(merged: _Merged, base: PolicySet) -> PolicySet:
     host = host_settings(merged.host, base.host)
-    uplinks = carried_uplinks(base, merged.uplinks.keys())
-    uplinks.update({name: uplink(name, table) for name, table in merged.uplinks.items()})
-    around = Surroundings(uplinks, max_owner(host))
+    named = {name: uplink(name, table) for name, table in merged.uplinks.items()}
     tenants = carried_tenants(base, merged.tenants.keys())
+    uplinks = carried_uplinks(base, named, tenants.values()) | named
+    around = Surroundings(uplinks, max_owner(host))
     expects = [each for table in merged.expects if (each := expect(table)) is not None]
     expects += carried_expects(base, tenants)
     tenants.update({name: tenant(name, table, around) for name, table in merged.tenants.items()})

@@ -10,9 +10,18 @@ if TYPE_CHECKING:
     from laneway.policy.model import Expect, PolicySet, Tenant, Uplink
 
 
-def carried_uplinks(base: PolicySet, named: Collection[str]) -> dict[str, Uplink]:
-    """Return the uplinks of `base` that the files do not name."""
-    return {each.name: each for each in base.uplinks if each.name not in named}
+def carried_uplinks(base: PolicySet, named: Mapping[str, Uplink], tenants: Collection[Tenant]) -> dict[str, Uplink]:
+    """Return the uplinks of `base` that the files do not name.
+
+    One that is renamed is left out: its interface is another's now, and of the `tenants` carried over none needs it.
+    """
+    taken = {each.interface for each in named.values()}
+    needed = {name for tenant in tenants for name in tenant.uplinks}
+    return {
+        each.name: each
+        for each in base.uplinks
+        if each.name not in named and (each.interface not in taken or each.name in needed)
+    }
 
 
 def carried_tenants(base: PolicySet, named: Collection[str]) -> dict[str, Tenant]:

@@ -57,6 +57,8 @@ def interface(text: str) -> str:
         raise Invalid(f"{quoted(text)} is not an interface name", "it has letters, digits and _ . - alone")
     if text == "lo":
         raise Invalid("interface lo leads nowhere")
+    if text in ("all", "default"):
+        raise Invalid(f"interface {text} cannot be: below /proc/sys/net that is every interface's settings")
     if text.startswith((BRIDGE_PREFIX, VETH_PREFIX)):
         raise Invalid(f"interface {text} is laneway's own", f"{BRIDGE_PREFIX}… and {VETH_PREFIX}… lead to workloads")
     return text

@@ -42,6 +42,7 @@ from laneway.state.chains import (
     ToPorts,
     ToPrefix,
     Verdict,
+    XorMark,
 )
 from laneway.state.marks import FwMark
 from laneway.state.prefix import IPV4, Prefix
@@ -268,6 +269,8 @@ def _target_with_options(words: Sequence[str], family: int) -> Target | None:  #
             return SetConnMark(_fwmark(value))
         case ["CONNMARK", "--restore-mark", "--nfmask", mask, "--ctmask", same] if mask == same:
             return RestoreMark(int(mask, 0))
+        case ["CONNMARK", "--restore-mark", "--nfmask", "0x0", "--ctmask", mask]:
+            return XorMark(int(mask, 0))
         case ["CONNMARK", "--save-mark", "--nfmask", mask, "--ctmask", same] if mask == same:
             return SaveMark(int(mask, 0))
         case ["SET", "--map-set", name, directions, "--map-mark"]:

@@ -42,6 +42,7 @@ from laneway.state.chains import (
     ToPorts,
     ToPrefix,
     Verdict,
+    XorMark,
     XtTable,
 )
 from laneway.state.prefix import IPV4, IPV6, Prefix, address_text
@@ -206,7 +207,7 @@ def _ports_text(ports: ToPorts, protocol: int) -> str:
     return f"-m multiport --dports {span}" if name in MULTIPORT_ONLY else f"-m {name} --dport {span}"
 
 
-def _target_text(target: Target) -> str:  # noqa: C901, PLR0911  one case a kind
+def _target_text(target: Target) -> str:  # noqa: C901, PLR0911, PLR0912  one case a kind
     match target:
         case Verdict():
             return f"-j {target.value}"
@@ -220,6 +221,8 @@ def _target_text(target: Target) -> str:  # noqa: C901, PLR0911  one case a kind
             return f"-j CONNMARK --set-xmark {mark}"
         case RestoreMark(mask):
             return f"-j CONNMARK --restore-mark --nfmask {mask:#x} --ctmask {mask:#x}"
+        case XorMark(mask):
+            return f"-j CONNMARK --restore-mark --nfmask 0x0 --ctmask {mask:#x}"
         case SaveMark(mask):
             return f"-j CONNMARK --save-mark --nfmask {mask:#x} --ctmask {mask:#x}"
         case MapMark(name, directions):

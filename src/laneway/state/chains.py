@@ -229,6 +229,13 @@ class RestoreMark(NamedTuple):
 
 
 @part
+class XorMark(NamedTuple):
+    """`-j CONNMARK --restore-mark --nfmask 0 --ctmask MASK`: where packet and flow differ (xt_connmark.c)."""
+
+    mask: int
+
+
+@part
 class SaveMark(NamedTuple):
     """`-j CONNMARK --save-mark --nfmask MASK --ctmask MASK`."""
 
@@ -275,6 +282,7 @@ Target = (
     | SetMark
     | SetConnMark
     | RestoreMark
+    | XorMark
     | SaveMark
     | MapMark
     | Dnat
