@@ -246,7 +246,7 @@ def _targets(family: int) -> st.SearchStrategy[object]:
         st.builds(SetMark, FWMARK),
         st.builds(SetConnMark, FWMARK),
         st.builds(RestoreMark, U32),
-        st.builds(XorMark, U32),
+        st.builds(XorMark, st.integers(1, 0xFFFFFFFF)),  # of no bit it is the same as restoring none
         st.builds(SaveMark, U32),
         st.builds(MapMark, NAME, st.just("src,src")),
         st.builds(Dnat, address, st.integers(0, 0xFFFF)),

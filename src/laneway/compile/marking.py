@@ -12,6 +12,7 @@ from laneway.compile.names import (
     CROSS,
     FROM,
     IN,
+    KNOWN,
     MARK,
     OUT,
     RAW,
@@ -72,6 +73,11 @@ LINK_LOCAL = prefix("fe80::/10")
 UNSPECIFIED = prefix("::/128")
 TENANTS = FromGroup(GROUP)
 
+_KNOWN = (
+    ChainRule((CtState(("RELATED",), negated=True),), Verdict.RETURN),
+    ChainRule((TENANTS,), Jump(RELATED, goto=True), comment("-", "related")),
+)
+
 
 def mark_packets(scene: Scene, state: HostState) -> None:
     """Add the raw and mangle chains to `state`."""
@@ -80,6 +86,7 @@ def mark_packets(scene: Scene, state: HostState) -> None:
         chains: dict[ChainKey, Chain] = {
             ChainKey(family, XtTable.RAW, RAW): tuple(_anti_spoof(family)),
             ChainKey(family, XtTable.MANGLE, MARK): tuple(_mark(scene, family)),
+            ChainKey(family, XtTable.MANGLE, KNOWN): _KNOWN,
             ChainKey(family, XtTable.MANGLE, RELATED): _related(scene, family),
             ChainKey(family, XtTable.MANGLE, FROM): tuple(_from_tenants(scene, family)),
             ChainKey(family, XtTable.MANGLE, IN): tuple(_arrivals(scene, family)),
@@ -108,9 +115,7 @@ def _mark(scene: Scene, family: int) -> Iterator[ChainRule]:
     field = scene.lanes.field
     marked = Mark(field.unmarked, negated=True)
     yield ChainRule((), RestoreMark(field.mask))
-    yield ChainRule((marked, CtState(("RELATED",), negated=True)), Verdict.RETURN)
-    yield ChainRule((TENANTS, marked), Jump(RELATED, goto=True), comment("-", "related"))
-    yield ChainRule((marked,), Verdict.RETURN)
+    yield ChainRule((marked,), Jump(KNOWN, goto=True))
     if family == IPV6:
         # Link-local traffic never leaves its link, so no lane can carry it.
         yield ChainRule((FromPrefix(LINK_LOCAL),), Verdict.RETURN, comment("-", "link-local"))

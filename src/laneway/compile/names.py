@@ -7,6 +7,9 @@ MARK = "LANEWAY-MARK"
 FROM = "LANEWAY-FROM"
 """New flows from tenants: the lane each begins in."""
 
+KNOWN = "LANEWAY-KNOWN"
+"""Packets of flows that have a lane."""
+
 RELATED = "LANEWAY-RELATED"
 """ICMP errors from tenants about flows that have a lane."""
 
