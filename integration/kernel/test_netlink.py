@@ -86,12 +86,15 @@ def test_an_interrupted_dump_is_taken_again() -> None:
     assert len(kernel.sent) == 2
 
 
-def test_a_dump_that_is_always_interrupted_is_refused() -> None:
-    answers = [message(_DONE, bytes(4), sequence=number, flags=_DUMP_INTR) for number in range(1, 21)]
-    netlink, _ = scripted(*answers)
+def test_a_dump_is_given_time_and_one_that_is_always_interrupted_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    paused: list[float] = []
+    monkeypatch.setattr("laneway.kernel.netlink.time.sleep", paused.append)
+    netlink, _ = scripted(*(message(_DONE, bytes(4), sequence=each, flags=_DUMP_INTR) for each in range(1, 27)))
 
     with pytest.raises(HostRefused, match="change faster than they can be read"):
         netlink.dump(RTM_GETLINK, b"")
+
+    assert 10 < sum(paused) < 20
 
 
 def test_a_dump_that_fails_is_refused_in_words() -> None:

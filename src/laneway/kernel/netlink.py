@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import socket
+import time
 from contextlib import suppress
 from fcntl import ioctl
 from struct import Struct, pack
@@ -49,7 +50,8 @@ _FLIGHT_MESSAGES = 1000
 _FLIGHT_BYTES = 96 << 10  # below the send buffer that an unprivileged user gets
 _RECEIVE = 64 << 10  # bytes; the kernel fills dumps up to 32 KiB when it sees that so much is read
 _TIMEOUT = 60  # seconds
-_DUMP_TRIES = 20
+_DUMP_PAUSES = (0.0,) * 5 + (0.05,) * 5 + (1.0,) * 15
+"""Seconds before each further try of a dump: thousands of new links get their link-local addresses for seconds."""
 
 _HEADER = Struct("=IHHII")
 _ERRNO = Struct("=i")
@@ -251,7 +253,8 @@ class NetlinkSocket:
 
         A dump during which the objects changed is taken again: it may lack some and repeat others.
         """
-        for _ in range(_DUMP_TRIES):
+        for pause in (0.0, *_DUMP_PAUSES):
+            time.sleep(pause)
             found = self._dump(kind, body)
             if found is not None:
                 return found
