@@ -180,6 +180,22 @@ ERROR, WARNING, INFO = Severity.ERROR, Severity.WARNING, Severity.INFO
             id="no rule for main",
         ),
         pytest.param(
+            replace(
+                HEALTHY,
+                foreign=Foreign(
+                    fib_rules=(
+                        MAIN[0],
+                        ForeignFibRule(6, 500, "500: from all fwmark 0x1/0xffffffff lookup main"),
+                        ForeignFibRule(6, 600, "600: from all lookup main suppress_prefixlength 0"),
+                    )
+                ),
+            ),
+            "main-not-looked-up",
+            ERROR,
+            ("ip -6 rule add pref 32766 lookup main",),
+            id="rules for some of main alone",
+        ),
+        pytest.param(
             replace(HEALTHY, sysctls=switched(net__ipv4__ip_forward="0")),
             "forwarding-off",
             INFO,

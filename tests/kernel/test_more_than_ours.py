@@ -7,6 +7,7 @@ import socket
 import pytest
 
 from laneway.kernel import route_extras, rule_selectors, set_messages
+from laneway.kernel.foreign import rule_text
 from laneway.kernel.netlink import attribute, attributes, nested, text
 from laneway.kernel.route_messages import route_request, routes, rule_request, rules
 from laneway.plan.plan import plan
@@ -49,6 +50,12 @@ def test_the_name_of_a_link_is_one_word_to_the_shell() -> None:
     (step,) = plan(HostState(), state)
 
     assert command(step) == ("ip -4 rule del pref 10589 iif 'a;b' fwmark 0x110000/0xffff0000 lookup 20017 protocol 147")
+
+
+def test_of_others_a_suppressor_is_told_after_the_table() -> None:
+    (seen,) = rules([rule_request(Op.CREATE, LEAF._replace(more="iif lo suppress_prefixlength 0")).body])
+
+    assert rule_text(seen) == ("10589: from all fwmark 0x110000/0xffff0000 iif lo lookup 20017 suppress_prefixlength 0")
 
 
 def test_a_suppressor_that_is_not_set_is_told_of_every_rule() -> None:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from laneway.doctor.finding import Finding
     from laneway.policy.model import PolicySet, Uplink
     from laneway.state.diagnosis import Diagnosis
+    from laneway.state.facts import ForeignFibRule
 
 FORWARDING = {4: "net/ipv4/ip_forward", 6: "net/ipv6/conf/all/forwarding"}
 MAIN_PRIORITY = 32766
@@ -39,13 +40,19 @@ def _default_rules(seen: Diagnosis) -> Iterator[Finding]:
     if not seen.foreign.fib_rules:
         return  # not looked at
     for family, command in ((4, "ip rule"), (6, "ip -6 rule")):
-        if not any(each.family == family and each.text.endswith("lookup main") for each in seen.foreign.fib_rules):
+        if not any(each.family == family and _is_mains(each) for each in seen.foreign.fib_rules):
             yield error(
                 "main-not-looked-up",
                 f"no IPv{family} rule looks up table main",
                 f"somebody deleted the kernel's own rule {MAIN_PRIORITY}: this host reaches nobody by IPv{family}",
                 f"{command} add pref {MAIN_PRIORITY} lookup main",
             )
+
+
+def _is_mains(rule: ForeignFibRule) -> bool:
+    """Return whether a rule looks up table main for everybody, or for all but some."""
+    what = rule.text.partition(": ")[2]
+    return what == "from all lookup main" or (what.startswith("not ") and what.endswith(" lookup main"))
 
 
 def _forwarding(seen: Diagnosis, families: set[int]) -> Iterator[Finding]:

@@ -112,6 +112,13 @@ def _words(header: Header, found: Mapping[int, bytes]) -> Iterator[str]:
             yield f"{_UNNAMED}{kind} {value.hex()}"
 
 
+def suppressors(found: Mapping[int, bytes]) -> Iterator[str]:
+    """Yield which of the routes that a rule finds it passes over: `ip rule show` has them after the table."""
+    for kind in (_FRA_SUPPRESS_PREFIXLEN, _FRA_SUPPRESS_IFGROUP):
+        if found.get(kind, _UNSET) != _UNSET:
+            yield f"{_SELECTORS[kind].word} {_SELECTORS[kind].write(found[kind])}"
+
+
 def read(words: str) -> tuple[Header, bytes]:
     """Return the header and the attributes that say `words`."""
     header = Header()
