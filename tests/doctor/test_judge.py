@@ -196,6 +196,20 @@ ERROR, WARNING, INFO = Severity.ERROR, Severity.WARNING, Severity.INFO
             id="rules for some of main alone",
         ),
         pytest.param(
+            replace(HEALTHY, foreign=Foreign(fib_rules=(*MAIN, ForeignFibRule(4, 5, "5: from all lookup main")))),
+            "main-before-lanes",
+            ERROR,
+            ("ip rule del pref 5 lookup main",),
+            id="a rule for main before the lanes",
+        ),
+        pytest.param(
+            replace(HEALTHY, foreign=Foreign(fib_rules=(MAIN[1], ForeignFibRule(4, 5, "5: from all lookup main")))),
+            "main-before-lanes",
+            ERROR,
+            ("ip rule add pref 32766 lookup main", "ip rule del pref 5 lookup main"),
+            id="the rule for main moved before the lanes",
+        ),
+        pytest.param(
             replace(HEALTHY, sysctls=switched(net__ipv4__ip_forward="0")),
             "forwarding-off",
             INFO,
