@@ -77,6 +77,7 @@ def test_without_a_policy_marks_and_priorities_are_those_it_would_have(laneway: 
     [
         pytest.param("in-the-way", "ip rule add pref 12345 from 10.1.0.0/16 lookup 7", {}, id="priority"),
         pytest.param("main-not-looked-up", "ip -6 rule del pref 32766", {}, id="no rule for main"),
+        pytest.param("main-before-lanes", "ip rule add pref 5 lookup main", {}, id="main first"),
         pytest.param("localnet-routed", "sysctl -qw net/ipv4/conf/all/route_localnet=1", {}, id="route_localnet"),
         pytest.param("bridge-nf", "sysctl -qw net/bridge/bridge-nf-call-iptables=1", {}, id="bridge-nf"),
         pytest.param("ipv6-off", "sysctl -qw net/ipv6/conf/eth0/disable_ipv6=1", {}, id="IPv6 off"),

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 
 from integration.faults.driver import Hosts, done, laneway, snapshot
+from laneway.cli.wire import linux_host, look
+from laneway.plan.plan import plan
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -78,6 +80,59 @@ DAMAGE = {
         "ipset -exist add lw-src4 10.20.0.0/24,lwb-acme skbmark 0x120000/0xffff0000", (("entries", "lw-src4"),)
     ),
     "a foreign set entry": Damage("ipset add lw-net6 2001:db8:99::/64", (("entries", "2001:db8:99::/64"),)),
+    "a rule that asks where packets come in": Damage(
+        "ip rule del pref 10000; ip rule add pref 10000 iif lo fwmark 0/0xffff0000 goto 19999 protocol 147",
+        (("fib_rules", "rule del pref 10000 iif lo"), ("fib_rules", "rule add pref 10000 fwmark")),
+    ),
+    "a rule that asks where packets go": Damage(
+        "ip -6 rule del pref 10000;"
+        "ip -6 rule add pref 10000 to 2001:db8::/32 fwmark 0/0xffff0000 goto 19999 protocol 147",
+        (("fib_rules", "rule del pref 10000 to 2001:db8::/32"), ("fib_rules", "rule add pref 10000 fwmark")),
+    ),
+    "a rule beside ours that asks for more": Damage(
+        "ip rule add pref 10000 from 203.0.113.0/24 fwmark 0/0xffff0000 goto 19999 protocol 147",
+        (("fib_rules", "rule del pref 10000 from 203.0.113.0/24"),),
+    ),
+    "a rule that passes over the default": Damage(
+        "rule=$(ip -N rule | grep -m1 'lookup 20017'); set -- $(echo $rule | tr -d :);"
+        "ip rule del pref $1; ip rule add pref $1 $4 $5 lookup 20017 suppress_prefixlength 0 protocol 147",
+        (("fib_rules", "suppress_prefixlength 0"), ("fib_rules", "lookup 20017")),
+    ),
+    "a route with an MTU": Damage(
+        "ip route change default via 192.0.2.1 dev eth0 onlink table 20017 proto 147 mtu 1280",
+        (("routes", "mtu 1280"), ("routes", "default via 192.0.2.1")),
+    ),
+    "a route with a source address": Damage(
+        "ip route change default via 192.0.2.1 dev eth0 onlink table 20017 proto 147 src 198.51.100.2",
+        (("routes", "src 198.51.100.2"), ("routes", "default via 192.0.2.1")),
+    ),
+    "a route for a type of service": Damage(
+        "ip route add default via 198.51.100.1 dev eth1 onlink tos 0x10 table 20017 proto 147",
+        (("routes", "tos 0x10"),),
+    ),
+    "a route for a source": Damage(
+        "ip -6 route add default from fd20::/64 via 2001:db8:b::1 dev eth1 onlink table 20017 proto 147",
+        (("routes", "from fd20::/64"),),
+    ),
+    "a route before ours": Damage(
+        "ip route prepend default via 198.51.100.1 dev eth1 onlink table 20017 proto 147",
+        (("routes", "del default via 192.0.2.1"), ("routes", "del default via 198.51.100.1"), ("routes", "add")),
+    ),
+    "a route after ours": Damage(
+        "ip route append default via 198.51.100.1 dev eth1 onlink table 20017 proto 147",
+        (("routes", "del default via 198.51.100.1"), ("routes", "del default via 192.0.2.1"), ("routes", "add")),
+    ),
+    "a route to the host itself": Damage(
+        "ip route replace local 10.20.0.0/24 dev lwb-acme table 20017 proto 147", (("routes", "10.20.0.0/24"),)
+    ),
+    "a set entry that excepts": Damage(
+        "ipset -exist add lw-net4 10.20.0.0/24 nomatch",
+        (("entries", "ipset del lw-net4 10.20.0.0/24"), ("entries", "ipset add lw-net4 10.20.0.0/24")),
+    ),
+    "a set entry of a port of a bridge": Damage(
+        "ipset add lw-src4 10.20.0.0/24,physdev:lwb-acme skbmark 0x120000/0xffff0000",
+        (("entries", "ipset del lw-src4 10.20.0.0/24,physdev:lwb-acme"),),
+    ),
     "a changed sysctl": Damage("echo 0 > /proc/sys/net/ipv4/ip_forward", (("sysctls", "net/ipv4/ip_forward=1"),)),
     "a changed sysctl of a bridge": Damage(
         "echo 0 > /proc/sys/net/ipv4/conf/lwb-acme/arp_ignore", (("sysctls", "lwb-acme/arp_ignore=1"),)
@@ -109,6 +164,10 @@ WIDER = {
         "eth0",
     ),
     "a workload's link taken elsewhere": ("ip -n acme-web link set eth0 netns theirs", "eth0"),
+    "a set whose entries pass away": (
+        "ipset create x hash:net timeout 300; ipset add x 10.20.0.0/24; ipset swap x lw-net4; ipset destroy x",
+        "ipset swap lw-aside lw-net4",
+    ),
     "addresses flushed": ("ip addr flush dev lwb-acme", "10.20.0.1/24"),
     "a lane's table flushed": ("ip route flush table 20017; ip -6 route flush table 20017", "table 20017"),
     "all ip rules flushed": ("for n in $(ip rule | grep -o '^1[0-9]*'); do ip rule del pref $n; done", "pref 10000"),
@@ -136,10 +195,10 @@ def damage(host: Throwaway, variant: str, script: str) -> None:
 def seen(host: Throwaway) -> list[tuple[str, str]]:
     """Return the steps that `status` and `plan` name alike."""
     status = laneway(host, "status", "--json")
-    plan = laneway(host, "plan", "--json", "/run/a.toml")
-    assert (status.code, plan.code) == (4, 4), (status, plan)
+    planned = laneway(host, "plan", "--json", "/run/a.toml")
+    assert (status.code, planned.code) == (4, 4), (status, planned)
     assert json.loads(status.out)["in_sync"] is False
-    steps = json.loads(plan.out)["steps"]
+    steps = json.loads(planned.out)["steps"]
     assert json.loads(status.out)["drift"] == steps
     return [(step["kind"], step["summary"]) for step in steps]
 
@@ -165,6 +224,28 @@ def test_damage_is_named_and_only_that_is_mended(hosts: Hosts, variant: str, cas
         assert part in summary
     mended(host, steps)
     _take_foreign_rules_away(host, variant)
+    assert sorted(snapshot(host).splitlines()) == sorted(before.splitlines())
+
+
+TWINS = [name for name, case in DAMAGE.items() if case.mended[0][1].startswith(("rule del", "del default"))]
+TWINS += ["a route with an MTU", "a route to the host itself", "a set entry that excepts"]
+
+
+def _there_and_back() -> None:
+    kernel = linux_host("nft")
+    damaged = kernel.read()
+    kernel.run(plan(look(["/run/a.toml"]).aim.desired, damaged))
+    kernel.run(plan(damaged, kernel.read()))
+
+
+@pytest.mark.parametrize("name", TWINS)
+def test_a_mending_that_is_planned_back_leaves_the_damage(hosts: Hosts, name: str) -> None:
+    host = hosts.get("nft")
+    damage(host, "nft", DAMAGE[name].script)
+    before = snapshot(host)
+
+    host.call(_there_and_back)
+
     assert sorted(snapshot(host).splitlines()) == sorted(before.splitlines())
 
 

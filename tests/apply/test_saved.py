@@ -128,6 +128,8 @@ def test_the_same_host_is_the_same_text() -> None:
         pytest.param("9" * 5_000, "FILE: no saved state: ", id="a long number"),
         pytest.param(SAVED.replace('"veth"', '"vxlan"', 1), "kind: bridge or veth or peer is expected", id="a word"),
         pytest.param(SAVED.replace('"group": 27767', '"group": "x"', 1), "group: a number is expected", id="a type"),
+        pytest.param(SAVED.replace('"kind": "chains"', '"kind": []', 1), "something of the other variant", id="a list"),
+        pytest.param(SAVED.replace('"more": ""', '"more": "mtu"'), "a RouteKey that can be is expected", id="a pair"),
         pytest.param(SAVED.replace('"length": 24', '"length": 99'), "a Prefix that can be is expected", id="a prefix"),
         pytest.param(SAVED.replace('"policy": "', '"policy": "x', 1), "FILE: policy: <the saved state>:1", id="policy"),
     ],

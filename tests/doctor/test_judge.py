@@ -180,6 +180,36 @@ ERROR, WARNING, INFO = Severity.ERROR, Severity.WARNING, Severity.INFO
             id="no rule for main",
         ),
         pytest.param(
+            replace(
+                HEALTHY,
+                foreign=Foreign(
+                    fib_rules=(
+                        MAIN[0],
+                        ForeignFibRule(6, 500, "500: from all fwmark 0x1/0xffffffff lookup main"),
+                        ForeignFibRule(6, 600, "600: from all lookup main suppress_prefixlength 0"),
+                    )
+                ),
+            ),
+            "main-not-looked-up",
+            ERROR,
+            ("ip -6 rule add pref 32766 lookup main",),
+            id="rules for some of main alone",
+        ),
+        pytest.param(
+            replace(HEALTHY, foreign=Foreign(fib_rules=(*MAIN, ForeignFibRule(4, 5, "5: from all lookup main")))),
+            "main-before-lanes",
+            ERROR,
+            ("ip rule del pref 5 lookup main",),
+            id="a rule for main before the lanes",
+        ),
+        pytest.param(
+            replace(HEALTHY, foreign=Foreign(fib_rules=(MAIN[1], ForeignFibRule(4, 5, "5: from all lookup main")))),
+            "main-before-lanes",
+            ERROR,
+            ("ip rule add pref 32766 lookup main", "ip rule del pref 5 lookup main"),
+            id="the rule for main moved before the lanes",
+        ),
+        pytest.param(
             replace(HEALTHY, sysctls=switched(net__ipv4__ip_forward="0")),
             "forwarding-off",
             INFO,

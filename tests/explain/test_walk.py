@@ -42,6 +42,35 @@ def test_a_class_takes_a_packet_to_its_lane_and_the_answer_comes_back_by_it() ->
     ]
 
 
+@pytest.mark.parametrize("to", ["224.0.0.1", "239.1.1.1", "ff02::1", "ff0e::1", "fe80::1"])
+def test_the_host_forwards_nothing_that_stays_on_its_link(to: str) -> None:
+    found = told(WEB, to, "udp/53")
+
+    assert (found.verdict, found.uplink) == ("dropped", None)
+    assert steps(found.walk.forward)[-1] == f"route: drops it: what is for {to} stays on its link"
+
+
+@pytest.mark.parametrize(
+    ("to", "seen"),
+    [("127.0.0.1", "127.0.0.1"), ("0.0.0.0", "127.0.0.1"), ("::1", "::1"), ("::", "::1")],  # noqa: S104  no socket
+)
+def test_the_loopback_is_the_workloads_own(to: str, seen: str) -> None:
+    found = told(WEB, to, "udp/53")
+
+    assert (found.verdict, found.by, found.source_seen) == ("delivered", "acme/web", prefix(seen).address)
+    assert steps(found.walk.forward) == ["workload: acme-web sends it to itself"]
+
+
+def test_what_is_for_everybody_is_the_hosts_too_and_goes_no_further() -> None:
+    found = told(WEB, "255.255.255.255", "udp/67")
+
+    assert found.verdict == "refused"
+    assert steps(found.walk.forward)[-2:] == [
+        "route: is for everybody on the link",
+        "filter INPUT: refuses it with icmp-admin-prohibited [lw:-:host]",
+    ]
+
+
 def test_every_step_is_there_the_gotos_too() -> None:
     found = told(WEB, "203.0.113.9", "udp/123")
 

@@ -52,6 +52,34 @@ MASK = 0xFFFF0000
             id="prohibit",
         ),
         pytest.param(
+            {
+                "priority": 9,
+                "src": "10.0.0.0",
+                "srclen": 8,
+                "dst": "10.1.0.1",
+                "tos": "0x10",
+                "iif": "lo",
+                "oif": "eth9",
+                "oif_detached": None,
+                "uid_start": 1,
+                "uid_end": 2,
+                "ipproto": "ipproto-6",
+                "dport": 9,
+                "table": "77",
+                "suppress_prefixlen": 0,
+                "protocol": "147",
+            },
+            FibRule(
+                4,
+                9,
+                RuleAction.LOOKUP,
+                target=77,
+                more="from 10.0.0.0/8 to 10.1.0.1 dport 9 iif lo ipproto 6 oif eth9 suppress_prefixlength 0 tos 0x10 "
+                "uidrange 1-2",
+            ),
+            id="more",
+        ),
+        pytest.param(
             {"priority": 9, "src": "all", "nop": None, "protocol": "147"}, FibRule(4, 9, RuleAction.NOP), id="nop"
         ),
     ],
@@ -84,6 +112,19 @@ def test_routes_keep_every_way() -> None:
     assert one.to == prefix("192.0.2.9/32")
 
 
+def test_routes_keep_what_they_have_besides() -> None:
+    answer: list[dict[str, Any]] = [
+        {"type": "1", "dst": "default", "tos": "0x10", "gateway": "192.0.2.1", "dev": "eth0", "protocol": "147",
+         "scope": "0", "prefsrc": "192.0.2.2", "flags": ["onlink"], "metrics": [{"mtu": 1280, "advmss": 500}]},
+        {"type": "2", "dst": "10.0.0.0/8", "dev": "eth0", "protocol": "147", "scope": "254", "flags": []},
+    ]  # fmt: skip
+
+    more, local = parse_ip.routes(answer, 4)
+
+    assert more.more == "advmss 500 mtu 1280 src 192.0.2.2 tos 0x10"
+    assert (local.kind, local.more) == (RouteKind.LOCAL, "")
+
+
 def test_of_nothing_iproute2_prints_nothing() -> None:
     assert parse_ip.objects("") == []
     assert parse_ip.objects("[{},{}]") == []
@@ -112,6 +153,18 @@ def test_of_nothing_iproute2_prints_nothing() -> None:
             id="icmp",
         ),
         pytest.param(
+            "hash:net family inet",
+            "10.0.0.0/8 nomatch",
+            SetEntry("lw-x", prefix("10.0.0.0/8"), more="nomatch"),
+            id="nomatch",
+        ),
+        pytest.param(
+            "hash:net,iface family inet",
+            "10.0.0.1,physdev:lwb-a wildcard",
+            SetEntry("lw-x", prefix("10.0.0.1/32"), "lwb-a", more="physdev wildcard"),
+            id="physdev",
+        ),
+        pytest.param(
             "hash:ip,port,net family inet6",
             "fd20::10,udp:53,fd30::/64",
             SetEntry("lw-x", prefix("fd20::10"), "", 17, 53, prefix("fd30::/64")),
@@ -127,7 +180,7 @@ def test_entry(header: str, element: str, expected: SetEntry) -> None:
 
 def test_marks_of_entries() -> None:
     found = parse_ipset.parse(
-        "create lw-m hash:net family inet maxelem 1 skbinfo\n"
+        "create lw-m hash:net family inet maxelem 1048576 skbinfo\n"
         "add lw-m 10.0.0.0/8 skbmark 0x80000/0xffff0000\n"
         "add lw-m 11.0.0.0/8 skbmark 0x5\n"
         "add lw-m 12.0.0.0/8\n"
@@ -135,6 +188,12 @@ def test_marks_of_entries() -> None:
 
     assert found.sets == {"lw-m": IpSet(SetType.NET, 4, marks=True)}
     assert list(found.entries.values()) == [FwMark(0x80000, MASK), FwMark(5, 0xFFFFFFFF), FwMark(0, 0)]
+
+
+def test_what_a_set_was_created_with() -> None:
+    found = parse_ipset.parse("create lw-x hash:net family inet maxelem 9 timeout 300 comment\n")
+
+    assert found.sets == {"lw-x": IpSet(SetType.NET, 4, marks=False, more="comment timeout 300 maxelem 9")}
 
 
 def test_sets_of_others_are_passed_over() -> None:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from laneway.doctor.finding import Finding
     from laneway.policy.model import PolicySet, Uplink
     from laneway.state.diagnosis import Diagnosis
+    from laneway.state.facts import ForeignFibRule
 
 FORWARDING = {4: "net/ipv4/ip_forward", 6: "net/ipv6/conf/all/forwarding"}
 MAIN_PRIORITY = 32766
@@ -24,6 +25,7 @@ def judge(seen: Diagnosis, policy: PolicySet | None) -> Iterator[Finding]:
     """Yield findings about switches, those that laneway turns by itself as information until it is in force."""
     families: set[int] = {each.version for tenant in policy.tenants for each in tenant.subnets} if policy else set()
     yield from _default_rules(seen)
+    yield from _main_before_lanes(seen, policy)
     yield from _forwarding(seen, families)
     yield from _localnet(seen)
     yield from _bridged(seen)
@@ -39,13 +41,35 @@ def _default_rules(seen: Diagnosis) -> Iterator[Finding]:
     if not seen.foreign.fib_rules:
         return  # not looked at
     for family, command in ((4, "ip rule"), (6, "ip -6 rule")):
-        if not any(each.family == family and each.text.endswith("lookup main") for each in seen.foreign.fib_rules):
+        if not any(each.family == family and _is_mains(each) for each in seen.foreign.fib_rules):
             yield error(
                 "main-not-looked-up",
                 f"no IPv{family} rule looks up table main",
                 f"somebody deleted the kernel's own rule {MAIN_PRIORITY}: this host reaches nobody by IPv{family}",
                 f"{command} add pref {MAIN_PRIORITY} lookup main",
             )
+
+
+def _main_before_lanes(seen: Diagnosis, policy: PolicySet | None) -> Iterator[Finding]:
+    """Yield the rules that send every packet by table main before laneway's own rules are asked."""
+    for rule in seen.foreign.fib_rules if policy else ():
+        if policy and rule.priority < policy.host.priorities[0] and rule.text.endswith(": from all lookup main"):
+            command = "ip rule" if rule.family == 4 else "ip -6 rule"  # noqa: PLR2004
+            others = (each for each in seen.foreign.fib_rules if each != rule and each.family == rule.family)
+            kept = any(_is_mains(each) for each in others)
+            yield error(
+                "main-before-lanes",
+                f"IPv{rule.family} rule {rule.priority} looks up table main before laneway's rules",
+                "tenants' packets go as main says: those whose lane is by another uplink are refused there",
+                *([] if kept else [f"{command} add pref {MAIN_PRIORITY} lookup main"]),
+                f"{command} del pref {rule.priority} lookup main",
+            )
+
+
+def _is_mains(rule: ForeignFibRule) -> bool:
+    """Return whether a rule looks up table main for everybody, or for all but some."""
+    what = rule.text.partition(": ")[2]
+    return what == "from all lookup main" or (what.startswith("not ") and what.endswith(" lookup main"))
 
 
 def _forwarding(seen: Diagnosis, families: set[int]) -> Iterator[Finding]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from laneway.explain.hop import OnWay, Query, Trail
 from laneway.state.links import HOST
 from laneway.state.prefix import address_text, family_of
-from laneway.state.routing import MAIN_TABLE, RouteKind, RuleAction
+from laneway.state.routing import MAIN_TABLE, ROUTED, RouteKind, RuleAction
 
 if TYPE_CHECKING:
     from laneway.explain.packet import Skb
@@ -96,7 +96,7 @@ def _taken(found: OnWay | MainRoute, trail: Trail) -> Decision:
         return Decision(taken.kind.value, taken.dev, taken.via)
     word = "drops it" if taken.kind is RouteKind.BLACKHOLE else "refuses it"
     trail.add("route", word, found)
-    return Decision(taken.kind.value)
+    return Decision((taken.kind if taken.kind in ROUTED else RouteKind.UNREACHABLE).value)
 
 
 def source_is_valid(terrain: Terrain, skb: Skb, trail: Trail) -> bool:

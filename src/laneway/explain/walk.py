@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from laneway.explain.chains import Hook, tables
 from laneway.explain.hop import Leg, Trail, Verdict, Walk
 from laneway.explain.packet import ECHO, ICMP, Flow, FromHost, FromOutside, FromWorkload, Packet, Skb
+from laneway.explain.reach import EVERYBODY, stays_on_link
 from laneway.explain.routing import LOCAL, Decision, route, source_is_valid
 from laneway.explain.translation import own_address
 from laneway.explain.workload import leave
@@ -163,6 +164,12 @@ class _Journey:
         verdict = self._prerouting()
         if verdict is not None:
             return self._end(verdict)
+        if self.skb.to == EVERYBODY:
+            self.trail.add("route", "is for everybody on the link")
+            return self._deliver()
+        if stays_on_link(self.skb.to) and not self.terrain.is_local(self.skb.to):
+            self.trail.add("route", f"drops it: what is for {address_text(self.skb.to)} stays on its link")
+            return self._end(Verdict.DROPPED)
         if self.skb.family == IPV4 and not source_is_valid(self.terrain, self.skb, self.trail):
             return self._end(Verdict.DROPPED)
         decision = route(self.terrain, self.skb, self.trail)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from laneway.explain.hop import OnWay, Trail, Verdict
+from laneway.explain.reach import itself, stays_in_netns
 from laneway.explain.terrain import holds
 from laneway.explain.translation import own_address6
 from laneway.state.links import HOST, AddressKey, LinkKey
@@ -33,8 +34,8 @@ def leave(terrain: Terrain, skb: Skb, netns: str, trail: Trail) -> Departure:
         return Departure(Verdict.REFUSED)
     addresses = [key for key in terrain.state.addresses if key.netns == netns]
     nexthop = _nexthop(terrain, skb.to, addresses, netns)
-    if any(key.address.address == skb.to for key in addresses):
-        skb.source = skb.source or skb.to
+    if stays_in_netns(skb.to) or any(key.address.address == skb.to for key in addresses):
+        skb.source = skb.source or itself(skb.to)
         trail.add("workload", f"{netns} sends it to itself")
         return Departure(Verdict.DELIVERED)
     if nexthop is None:

@@ -20,6 +20,7 @@ from laneway.kernel.route_messages import (
     in_reserved_table,
     routes,
 )
+from laneway.kernel.rule_selectors import suppressors
 from laneway.state.facts import ForeignFibRule, ForeignRoute, MarkUse, TableName
 from laneway.state.links import HOST, LinkKey
 from laneway.state.prefix import Prefix, address_text
@@ -128,7 +129,9 @@ def route_text(seen: SeenRoute, names: dict[int, str]) -> str:
 
 def rule_text(seen: SeenRule) -> str:
     """Return a FIB rule in the manner of `ip rule show`."""
-    return f"{seen.rule.priority}: {' '.join(word for word in (*_selectors(seen), _action(seen)) if word)}"
+    passed_over = suppressors(attributes(seen.body, _RULE.size))
+    words = (*_selectors(seen), _action(seen), *passed_over)
+    return f"{seen.rule.priority}: {' '.join(word for word in words if word)}"
 
 
 def _selectors(seen: SeenRule) -> Iterator[str]:

@@ -27,6 +27,7 @@ NLM_F_REPLACE = 0x100
 NLM_F_EXCL = 0x200
 NLM_F_DUMP = 0x300
 NLM_F_CREATE = 0x400
+NLM_F_APPEND = 0x800
 
 CREATE = NLM_F_CREATE | NLM_F_EXCL
 """Flags of a request that fails when the object is there already."""

@@ -31,7 +31,7 @@ from laneway.kernel.route_messages import (
     rules,
 )
 from laneway.state.links import HALF_MADE, HOST, AddressKey, Link, LinkKey, LinkKind
-from laneway.state.routing import MAIN_TABLE, PROTOCOL, RouteKey
+from laneway.state.routing import MAIN_TABLE, PROTOCOL, RouteKey, add_routes
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -169,7 +169,7 @@ def _addresses(name: str, seen: _Seen, state: HostState) -> None:
 
 def _routes(name: str, seen: _Seen, state: HostState) -> None:
     names = {link.number: link.name for link in seen.links}
-    for each in seen.routes:
-        # In the host's main table somebody else may use our number; ours are in tables of their own.
-        if each.protocol == PROTOCOL and (name or each.table != MAIN_TABLE):
-            state.routes[RouteKey(name, each.table, each.to, each.metric)] = as_route(each, names)
+    # In the host's main table somebody else may use our number; ours are in tables of their own.
+    ours = (each for each in seen.routes if each.protocol == PROTOCOL and (name or each.table != MAIN_TABLE))
+    found = ((RouteKey(name, each.table, each.to, each.metric, each.more), as_route(each, names)) for each in ours)
+    add_routes(state.routes, found)

@@ -6,11 +6,21 @@ import socket
 from struct import Struct
 from typing import TYPE_CHECKING, NamedTuple
 
-from laneway.kernel.netlink import CREATE, NLM_F_CREATE, NLM_F_REPLACE, Request, attribute, attributes, u32
+from laneway.kernel import route_extras, rule_selectors
+from laneway.kernel.netlink import (
+    CREATE,
+    NLM_F_APPEND,
+    NLM_F_CREATE,
+    NLM_F_REPLACE,
+    Request,
+    attribute,
+    attributes,
+    u32,
+)
 from laneway.plan.steps import Op
 from laneway.state.marks import FwMark
 from laneway.state.prefix import ANY, IPV4, IPV6, Prefix
-from laneway.state.routing import PROTOCOL, FibRule, Route, RouteKey, RouteKind, RuleAction
+from laneway.state.routing import PLACE, PROTOCOL, FibRule, Route, RouteKey, RouteKind, RuleAction
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -31,6 +41,7 @@ _RTA_TABLE = 15
 _RTNH_F_ONLINK = 4
 _SCOPE_UNIVERSE = 0
 _SCOPE_LINK = 253
+_SCOPE_HOST = 254
 _RTM_F_CLONED = 0x200
 
 _RESERVED = (253, 254, 255)  # default, main, local
@@ -52,7 +63,18 @@ _NUMBER = Struct("=I")
 AF = {IPV4: socket.AF_INET, IPV6: socket.AF_INET6}
 FAMILY = {number: family for family, number in AF.items()}
 
-ROUTE_TYPES = {RouteKind.UNICAST: 1, RouteKind.BLACKHOLE: 6, RouteKind.UNREACHABLE: 7, RouteKind.PROHIBIT: 8}
+ROUTE_TYPES = {
+    RouteKind.UNICAST: 1,
+    RouteKind.LOCAL: 2,
+    RouteKind.BROADCAST: 3,
+    RouteKind.ANYCAST: 4,
+    RouteKind.MULTICAST: 5,
+    RouteKind.BLACKHOLE: 6,
+    RouteKind.UNREACHABLE: 7,
+    RouteKind.PROHIBIT: 8,
+    RouteKind.THROW: 9,
+}
+_REFUSALS = frozenset((RouteKind.BLACKHOLE, RouteKind.UNREACHABLE, RouteKind.PROHIBIT, RouteKind.THROW))
 _KINDS = {number: kind for kind, number in ROUTE_TYPES.items()}
 RULE_ACTIONS = {
     RuleAction.LOOKUP: 1,
@@ -101,6 +123,7 @@ class SeenRoute(NamedTuple):
     protocol: int
     type: int
     hops: tuple[Hop, ...]  # more than one: a multipath route
+    more: str  # what it has besides, as ip-route(8) writes it
 
 
 def routes(bodies: Iterable[bytes]) -> Iterator[SeenRoute]:
@@ -108,7 +131,7 @@ def routes(bodies: Iterable[bytes]) -> Iterator[SeenRoute]:
     header = _ROUTE.unpack_from
     number = _NUMBER.unpack
     for body in bodies:
-        af, length, _, _, table, protocol, _, kind, flags = header(body)
+        af, length, from_, tos, table, protocol, _, kind, flags = header(body)
         family = FAMILY.get(af)
         if family is None or flags & _RTM_F_CLONED:
             continue
@@ -123,6 +146,7 @@ def routes(bodies: Iterable[bytes]) -> Iterator[SeenRoute]:
             protocol,
             kind,
             _hops(found),
+            route_extras.written(route_extras.Header(from_, tos), found),
         )
 
 
@@ -148,7 +172,7 @@ def as_route(seen: SeenRoute, names: dict[int, str]) -> Route:
     """Return what `seen` is in our terms; a multipath route, which we never make, leads nowhere."""
     kind = _KINDS.get(seen.type, RouteKind.UNICAST)
     # The kernel gives an IPv6 refusal the loopback link.
-    if kind is not RouteKind.UNICAST or len(seen.hops) != 1:
+    if kind in _REFUSALS or len(seen.hops) != 1:
         return Route(kind)
     link, via = seen.hops[0]
     return Route(kind, names.get(link, f"link {link}"), via)
@@ -157,8 +181,9 @@ def as_route(seen: SeenRoute, names: dict[int, str]) -> Route:
 def route_request(op: Op, key: RouteKey, route: Route, link: int) -> Request:
     """Return the request for our route; `link` is the index of its device, 0 without one."""
     family = key.to.family
-    scope = _SCOPE_LINK if family == IPV4 and route.kind is RouteKind.UNICAST and not route.via else _SCOPE_UNIVERSE
-    parts = [u32(_RTA_TABLE, key.table)]
+    scope = _scope(route) if family == IPV4 else _SCOPE_UNIVERSE
+    (from_, tos), more = route_extras.read(key.more)
+    parts = [u32(_RTA_TABLE, key.table), more]
     if key.to.length:
         parts.append(attribute(_RTA_DST, key.to.address))
     if key.metric:
@@ -169,10 +194,18 @@ def route_request(op: Op, key: RouteKey, route: Route, link: int) -> Request:
         parts.append(attribute(_RTA_GATEWAY, route.via))
     table = key.table if key.table < 256 else 0  # noqa: PLR2004  the header has one byte; RTA_TABLE counts
     flags = _RTNH_F_ONLINK if route.via else 0
-    header = _ROUTE.pack(AF[family], key.to.length, 0, 0, table, PROTOCOL, scope, ROUTE_TYPES[route.kind], flags)
+    header = _ROUTE.pack(AF[family], key.to.length, from_, tos, table, PROTOCOL, scope, ROUTE_TYPES[route.kind], flags)
     kind = RTM_DELROUTE if op is Op.DELETE else RTM_NEWROUTE
-    how = {Op.CREATE: CREATE, Op.REPLACE: NLM_F_CREATE | NLM_F_REPLACE, Op.DELETE: 0}[op]
+    make = NLM_F_CREATE | NLM_F_APPEND if PLACE in key.more.split() else CREATE
+    how = {Op.CREATE: make, Op.REPLACE: NLM_F_CREATE | NLM_F_REPLACE, Op.DELETE: 0}[op]
     return Request(kind, how, header + b"".join(parts))
+
+
+def _scope(route: Route) -> int:
+    """Return the scope that IPv4 wants of such a route."""
+    if route.kind is RouteKind.LOCAL:
+        return _SCOPE_HOST
+    return _SCOPE_LINK if route.kind not in _REFUSALS and not route.via else _SCOPE_UNIVERSE
 
 
 class SeenRule(NamedTuple):
@@ -187,7 +220,7 @@ def rules(bodies: Iterable[bytes]) -> Iterator[SeenRule]:
     """Yield the FIB rules of a dump, of IPv4 and IPv6."""
     number = _NUMBER.unpack
     for body in bodies:
-        af, _, _, _, table, action, flags = _RULE.unpack_from(body)
+        af, to, from_, tos, table, action, flags = _RULE.unpack_from(body)
         family = FAMILY.get(af)
         if family is None:
             continue
@@ -204,7 +237,8 @@ def rules(bodies: Iterable[bytes]) -> Iterator[SeenRule]:
             mark = FwMark(value, number(found[_FRA_FWMASK])[0])
         priority = number(found[_FRA_PRIORITY])[0] if _FRA_PRIORITY in found else 0
         ours = found.get(_FRA_PROTOCOL) == _OURS and action in _ACTIONS
-        rule = FibRule(family, priority, known, mark, target, bool(flags & _FIB_RULE_INVERT))
+        more = rule_selectors.written(rule_selectors.Header(to, from_, tos), found)
+        rule = FibRule(family, priority, known, mark, target, bool(flags & _FIB_RULE_INVERT), more)
         yield SeenRule(rule, ours, body)
 
 
@@ -218,7 +252,9 @@ def rule_request(op: Op, rule: FibRule) -> Request:
     elif rule.action is RuleAction.GOTO:
         parts.append(u32(_FRA_GOTO, rule.target))
     flags = _FIB_RULE_INVERT if rule.inverted else 0
-    header = _RULE.pack(AF[rule.family], 0, 0, 0, 0, RULE_ACTIONS[rule.action], flags)
+    (to, from_, tos), more = rule_selectors.read(rule.more)
+    parts.append(more)
+    header = _RULE.pack(AF[rule.family], to, from_, tos, 0, RULE_ACTIONS[rule.action], flags)
     if op is Op.DELETE:
         return Request(RTM_DELRULE, 0, header + b"".join(parts))
     return Request(RTM_NEWRULE, CREATE, header + b"".join(parts))

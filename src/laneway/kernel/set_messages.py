@@ -10,10 +10,10 @@ from laneway.kernel.netlink import NLM_F_EXCL, Request, attribute, attributes, e
 from laneway.plan.steps import Op
 from laneway.state.marks import FwMark
 from laneway.state.prefix import IPV4, IPV6, Prefix
-from laneway.state.sets import IpSet, SetEntry, SetType
+from laneway.state.sets import MAX_ENTRIES, IpSet, SetEntry, SetType
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
 _SUBSYSTEM = 6 << 8
 _CMD_LIST = 7
@@ -34,13 +34,17 @@ _ATTR_ADT = 8
 
 _FLAG_LIST_SETNAME = 1 << 1
 _FLAG_WITH_SKBINFO = 1 << 6
+_HEADER_FLAGS = {"counters": 1 << 3, "comment": 1 << 4, "forceadd": 1 << 5}
+_ENTRY_FLAGS = {"physdev": 1 << 1, "nomatch": 1 << 2, "wildcard": 1 << 7}
 
 # Within _ATTR_DATA.
 _IP = 1
 _CIDR = 3
 _PORT = 4
+_TIMEOUT = 6
 _PROTO = 7
 _CADT_FLAGS = 8
+_MAXELEM = 19
 _IP2 = 20
 _CIDR2 = 21
 _IFACE = 23
@@ -93,9 +97,21 @@ def parse_set(name: str, bodies: Iterable[bytes]) -> SeenSet:
 
 
 def _header(found: dict[int, bytes]) -> IpSet:
-    flags = attributes(found.get(_ATTR_DATA, b"")).get(_CADT_FLAGS, bytes(4))
+    data = attributes(found.get(_ATTR_DATA, b""))
+    flags = _flags(data)
     family = IPV6 if found.get(_ATTR_FAMILY) == bytes([socket.AF_INET6]) else IPV4
-    return IpSet(_type(string(found[_ATTR_TYPENAME])), family, bool(_FLAGS.unpack(flags)[0] & _FLAG_WITH_SKBINFO))
+    words = [word for word, flag in _HEADER_FLAGS.items() if flags & flag]
+    for word, number, ours in (("timeout", _TIMEOUT, None), ("maxelem", _MAXELEM, MAX_ENTRIES)):
+        value = _FLAGS.unpack(data[number])[0] if number in data else ours
+        if value != ours:
+            words.append(f"{word} {value}")
+    kind = _type(string(found[_ATTR_TYPENAME]))
+    return IpSet(kind, family, bool(flags & _FLAG_WITH_SKBINFO), " ".join(words))
+
+
+def _flags(data: Mapping[int, bytes]) -> int:
+    flags: int = _FLAGS.unpack(data[_CADT_FLAGS])[0] if _CADT_FLAGS in data else 0
+    return flags
 
 
 def _type(name: str) -> SetType:
@@ -108,6 +124,7 @@ def _type(name: str) -> SetType:
 def _entry(name: str, data: bytes) -> tuple[SetEntry, FwMark]:
     found = attributes(data)
     net2 = _net(found[_IP2], found.get(_CIDR2)) if _IP2 in found else None
+    flags = _flags(found)
     entry = SetEntry(
         name,
         _net(found.get(_IP, b""), found.get(_CIDR)),
@@ -115,6 +132,7 @@ def _entry(name: str, data: bytes) -> tuple[SetEntry, FwMark]:
         found[_PROTO][0] if _PROTO in found else 0,
         _U16.unpack(found[_PORT])[0] if _PORT in found else 0,
         net2,
+        " ".join(word for word, flag in _ENTRY_FLAGS.items() if flags & flag) if flags else "",
     )
     # The kernel leaves out a mark that changes nothing.
     mark = FwMark(*_MARK.unpack(found[_SKBMARK])) if _SKBMARK in found else FwMark(0, 0)
@@ -136,6 +154,9 @@ def entry_request(op: Op, entry: SetEntry, mark: FwMark | None) -> Request:
         parts.append(text(_IFACE, entry.iface))
     if entry.net2 is not None:
         parts += [_address(_IP2, entry.net2), attribute(_CIDR2, bytes([entry.net2.length]))]
+    if entry.more:
+        flags = sum(_ENTRY_FLAGS[word] for word in entry.more.split())
+        parts.append(attribute(_CADT_FLAGS | _NET_ORDER, _FLAGS.pack(flags)))
     if mark is not None and op is not Op.DELETE:
         parts.append(attribute(_SKBMARK | _NET_ORDER, _MARK.pack(mark.value, mark.mask)))
     command = _CMD_DEL if op is Op.DELETE else _CMD_ADD

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import socket
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from laneway.kernel.delivery import deliver
 from laneway.kernel.netlink import NETFILTER, NetlinkSocket
@@ -41,6 +41,10 @@ _SPECIAL = {
     4114: "this set's entries cannot carry a mark",
     4352: "the set is full",
 }
+
+
+_VALUED = frozenset(("timeout", "maxelem"))
+"""Words of a set's header that a number follows."""
 
 
 def read() -> tuple[dict[str, IpSet], dict[SetEntry, FwMark | None]]:
@@ -81,7 +85,10 @@ def _reported(step: Step) -> Iterator[None]:
 
 def _make(ipset: IPSet, name: str, header: IpSet) -> None:
     family = socket.AF_INET if header.family == IPV4 else socket.AF_INET6
-    ipset.create(name, str(header.type), family=family, maxelem=MAX_ENTRIES, skbinfo=header.marks)
+    words = iter(header.more.split())
+    more: dict[str, Any] = {word: int(next(words)) if word in _VALUED else True for word in words}
+    options = {"maxelem": MAX_ENTRIES, "skbinfo": header.marks} | more
+    ipset.create(name, str(header.type), family=family, **options)
 
 
 def _create(ipset: IPSet, step: Step) -> None:

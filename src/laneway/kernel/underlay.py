@@ -11,7 +11,7 @@ from laneway.kernel.link_messages import DUMP_ADDRESSES, DUMP_LINKS, RTM_GETADDR
 from laneway.kernel.netlink import NetlinkSocket, attributes
 from laneway.kernel.route_messages import ROUTE_TYPES, RTM_GETROUTE, dump_routes, routes
 from laneway.state.prefix import IPV4, IPV6, Prefix
-from laneway.state.routing import MAIN_TABLE, RouteKind
+from laneway.state.routing import MAIN_TABLE, ROUTED, RouteKind
 from laneway.state.underlay import HostAddress, MainRoute, Underlay
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def _addresses(kernel: NetlinkSocket, names: dict[int, str]) -> Iterator[HostAdd
 
 def _main(seen: SeenRoute, names: dict[int, str]) -> MainRoute:
     """Return a route; of a multipath one the first hop, whichever the kernel would choose."""
-    kinds = {number: kind for kind, number in ROUTE_TYPES.items()}
+    kinds = {ROUTE_TYPES[kind]: kind for kind in ROUTED}
     kind = kinds.get(seen.type, RouteKind.UNREACHABLE)
     if kind is not RouteKind.UNICAST or not seen.hops:
         return MainRoute(seen.to, seen.metric, kind)

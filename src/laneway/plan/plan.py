@@ -60,6 +60,9 @@ DELETE_ORDER = (
 LEFTOVERS = ("priors", "chains", "jumps")
 """Kinds of what may be left in the other variant of iptables, in the order of creation."""
 
+_WITH_MORE = frozenset(("fib_rules", "entries", "routes"))
+"""Kinds of objects that somebody can have given more than laneway gives them."""
+
 _WALLS_FIRST = {XtTable.FILTER: 0, XtTable.NAT: 1, XtTable.RAW: 2, XtTable.MANGLE: 3}
 
 
@@ -79,7 +82,24 @@ def plan(desired: HostState, observed: HostState) -> tuple[Step, ...]:
         steps = [Step(Op.DELETE, kind, key, value) for key, value in deltas[kind].delete.items()]
         steps = sorted((step for step in steps if not _kept(step)), key=_creation_rank)
         gone += reversed(steps)
-    return (*made, *_without_implied(gone, observed))
+    clashing = list(_clashing(made, gone))
+    gone = [step for step in gone if step not in clashing]
+    return (*clashing, *made, *_without_implied(gone, observed))
+
+
+def _clashing(made: list[Step], gone: list[Step]) -> Iterator[Step]:
+    """Yield the deletions of what keeps its like from being made: there is one of both, or it is refused.
+
+    The kernel takes a rule from or to a prefix for the one that names none (fib4_rule_compare), an entry with `nomatch`
+    for the one without, and a route with an MTU for the one without.
+    """
+    if made and gone:
+        coming = {(step.kind, step.key._replace(more="")) for step in made if _may_clash(step)}
+        yield from (each for each in gone if _may_clash(each) and (each.kind, each.key._replace(more="")) in coming)
+
+
+def _may_clash(step: Step) -> bool:
+    return step.kind in _WITH_MORE and step.op != Op.REPLACE
 
 
 def _without_recreated(desired: HostState, observed: HostState) -> HostState:

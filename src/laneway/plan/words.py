@@ -17,7 +17,7 @@ from laneway.plan.rule_commands import (
 from laneway.plan.steps import Op
 from laneway.state.links import GROUP, HALF_MADE, HOST, Link, LinkKind
 from laneway.state.prefix import IPV4, Prefix, address_text
-from laneway.state.routing import PROTOCOL, RouteKind, RuleAction
+from laneway.state.routing import PLACE, PROTOCOL, RouteKind, RuleAction
 from laneway.state.sets import ASIDE
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def _address(step: Step) -> str:
 
 
 def _fib_rule(step: Step) -> str:
-    return f"ip -{step.key.family} rule {_verb(step, 'add', 'del')} {fib_rule_text(step.key)}"
+    return f"ip -{step.key.family} rule {_verb(step, 'add', 'del')} {shlex.join(fib_rule_text(step.key).split())}"
 
 
 def _sysctl(step: Step) -> str:
@@ -168,11 +168,15 @@ def route_text(key: RouteKey, route: Route) -> str:
     dev = f" dev {route.dev}" if route.dev else ""
     onlink = " onlink" if route.via else ""
     metric = f" metric {key.metric}" if key.metric else ""
-    return f"{kind}{to}{via}{dev}{onlink}{metric}"
+    words = key.more.split()
+    pairs = zip(words[::2], words[1::2], strict=True)
+    more = "".join(f" {word} {value}" for word, value in pairs if word != PLACE)
+    return f"{kind}{to}{via}{dev}{onlink}{metric}{more}"
 
 
 def _route(step: Step) -> str:
-    verb = {Op.CREATE: "add", Op.REPLACE: "replace", Op.DELETE: "del"}[step.op]
+    make = "append" if PLACE in step.key.more.split() else "add"
+    verb = {Op.CREATE: make, Op.REPLACE: "replace", Op.DELETE: "del"}[step.op]
     route = step.old if step.op == Op.DELETE else step.new
     text = shlex.join(route_text(step.key, route).split())
     inside, family = _inside(step.key.netns), f" -{step.key.to.family}"
@@ -187,7 +191,8 @@ def fib_rule_text(rule: FibRule) -> str:
         RuleAction.LOOKUP: f"lookup {rule.target}",
         RuleAction.GOTO: f"goto {rule.target}",
     }.get(rule.action, str(rule.action))
-    return f"pref {rule.priority}{mark} {action} protocol {PROTOCOL}"
+    more = f" {rule.more}" if rule.more else ""
+    return f"pref {rule.priority}{more}{mark} {action} protocol {PROTOCOL}"
 
 
 def _set(step: Step) -> str:
@@ -196,13 +201,15 @@ def _set(step: Step) -> str:
         return f"ipset destroy {name}"
     family = "inet" if step.new.family == IPV4 else "inet6"
     marks = " skbinfo" if step.new.marks else ""
-    header = f"{step.new.type} family {family} maxelem 1048576{marks}"
+    header = f"{step.new.type} family {family}{' maxelem 1048576' * ('maxelem' not in step.new.more)}{marks}"
+    header += f" {step.new.more}" if step.new.more else ""
     if step.op == Op.CREATE:
         return f"ipset create {name} {header}"
     if step.old[:2] != step.new[:2]:
         return f"ipset destroy {name} && ipset create {name} {header}"
     unmarked = "" if step.new.marks else "; s/ skbmark [^ ]*//"
-    filled = f"ipset save {name} | sed -n '/^add/{{s/^add {name} /add {ASIDE} /{unmarked};p}}' | ipset restore"
+    bare = "; s/ timeout [0-9]*//; s/ packets [0-9]* bytes [0-9]*//; s/ comment .*//" if step.old.more else ""
+    filled = f"ipset save {name} | sed -n '/^add/{{s/^add {name} /add {ASIDE} /{unmarked}{bare};p}}' | ipset restore"
     return f"ipset create {ASIDE} {header} && {filled} && ipset swap {ASIDE} {name} && ipset destroy {ASIDE}"
 
 
@@ -210,7 +217,7 @@ def entry_text(entry: SetEntry) -> str:
     """Return an entry as ipset(8) writes it."""
     parts = [_bare(entry.net)]
     if entry.iface:
-        parts.append(entry.iface)
+        parts.append(f"physdev:{entry.iface}" if "physdev" in entry.more else entry.iface)
     if entry.protocol:
         name = PROTOCOL_NAMES.get(entry.protocol, str(entry.protocol))
         port = f"{entry.port >> 8}/{entry.port & 0xFF}" if name.startswith("icmp") else str(entry.port)
@@ -230,6 +237,7 @@ def _entry(step: Step) -> str:
     if step.op == Op.DELETE:
         return f"ipset del {text}"
     mark = f" skbmark {step.new}" if step.new is not None else ""
+    mark += "".join(f" {word}" for word in step.key.more.split() if word != "physdev")
     exist = "-exist " if step.op == Op.REPLACE else ""
     return f"ipset {exist}add {text}{mark}"
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 Ranges = tuple[tuple[int, int], ...]
 """Inclusive ranges, sorted, with a gap between any two."""
 
+ICMPV6 = "58"
 EVERY_PORT: Ranges = ((0, 65535),)
 EVERYWHERE: dict[int, Ranges] = {4: ((0, (1 << 32) - 1),), 6: ((0, (1 << 128) - 1),)}
 
@@ -33,7 +34,9 @@ def box(match: ClassMatch, family: int, subnets: Sequence[Network]) -> Box | Non
     if not from_ or not to or covers(home, to):
         return None
     ports = joined((each.first, each.last) for each in match.ports) if match.ports else EVERY_PORT
-    return Box(match.protocol, match.dscp, (ports, to, from_))
+    # "icmp" is ICMPv6 there, which can be asked for by its number too.
+    protocol = ICMPV6 if family == 6 and match.protocol == "icmp" else match.protocol  # noqa: PLR2004
+    return Box(protocol, match.dscp, (ports, to, from_))
 
 
 def is_everything(one: Box, family: int, subnets: Sequence[Network]) -> bool:

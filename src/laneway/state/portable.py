@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn, Union, get_args, get_o
 from laneway.state.chains import BaseJump, Chain, ChainKey, Dnat, JumpKey, LeftoverKey, Snat
 from laneway.state.marks import FwMark
 from laneway.state.prefix import FAMILIES, Prefix
-from laneway.state.routing import Route
+from laneway.state.routing import Route, RouteKey
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -180,7 +180,8 @@ def _mapping(kinds: tuple[Any, ...], value: Any, where: str) -> dict[Any, Any]: 
 
 
 def _leftover_key(value: Any, where: str) -> LeftoverKey:  # noqa: ANN401  as plain
-    if not isinstance(value, dict) or value.keys() != {"variant", "kind", "key"} or value["kind"] not in _LEFTOVERS:
+    parts = {"variant", "kind", "key"}
+    if not isinstance(value, dict) or value.keys() != parts or value["kind"] not in list(_LEFTOVERS):
         _wrong(where, "something of the other variant of iptables")
     variant = _reader(Literal["legacy", "nft"])(value["variant"], f"{where}.variant")
     return LeftoverKey(variant, value["kind"], _reader(_LEFTOVERS[value["kind"]][0])(value["key"], f"{where}.key"))
@@ -202,6 +203,8 @@ def _makes_sense(value: Any) -> bool:  # noqa: ANN401  any noun
             return len(address) in _ADDRESS_SIZES and length <= len(address) * 8
         case Route(_, _, via):
             return not via or len(via) in _ADDRESS_SIZES
+        case RouteKey(more=more):
+            return len(more.split()) % 2 == 0
         case Dnat(address) | Snat(address):
             return len(address) in _ADDRESS_SIZES
         case FwMark(number, mask):

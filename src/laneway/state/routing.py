@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from laneway.state.marks import FwMark
 from laneway.state.prefix import Prefix
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 MAIN_TABLE = 254
 PROTOCOL = 147
@@ -26,15 +29,29 @@ class RouteKind(StrEnum):
     UNREACHABLE = "unreachable"
     BLACKHOLE = "blackhole"
     PROHIBIT = "prohibit"
+    # Laneway makes none of these.
+    LOCAL = "local"
+    BROADCAST = "broadcast"
+    ANYCAST = "anycast"
+    MULTICAST = "multicast"
+    THROW = "throw"
+
+
+ROUTED = (RouteKind.UNICAST, RouteKind.BLACKHOLE, RouteKind.UNREACHABLE, RouteKind.PROHIBIT)
+"""The types of which it is known here what becomes of a packet."""
+
+PLACE = "place"
+"""In `RouteKey.more`: which it is of several routes that are alike but for where they lead; the first is in force."""
 
 
 class RouteKey(NamedTuple):
-    """A route's identity in the kernel: one table holds one route per destination and metric."""
+    """A route's identity in the kernel: one table holds one route of ours per destination and metric."""
 
     netns: str
     table: int
     to: Prefix
     metric: int
+    more: str = ""  # what sets it apart from all of laneway's, as ip-route(8) writes it: "tos 0x10", "mtu 1280"
 
 
 class Route(NamedTuple):
@@ -43,6 +60,20 @@ class Route(NamedTuple):
     kind: RouteKind
     dev: str = ""
     via: bytes = b""  # a gateway, always with the onlink flag; empty: the destination is on the link
+
+
+def add_routes(present: dict[RouteKey, Route], more: Iterable[tuple[RouteKey, Route]]) -> None:
+    """Add routes in the kernel's order; those with one key, which IPv4 allows (`ip route prepend`), get their place."""
+    several: dict[RouteKey, list[Route]] = {}
+    for key, route in more:
+        if key in present:
+            several.setdefault(key, [present[key]]).append(route)
+        else:
+            present[key] = route
+    for key, routes in several.items():
+        del present[key]
+        for place, route in enumerate(routes, 1):
+            present[key._replace(more=f"{key.more} {PLACE} {place}".strip())] = route
 
 
 class RuleAction(StrEnum):
@@ -64,3 +95,4 @@ class FibRule(NamedTuple):
     mark: FwMark | None = None
     target: int = 0  # of LOOKUP the table id, of GOTO the priority
     inverted: bool = False  # `not`: the rule is for packets the mark does not match (FIB_RULE_INVERT)
+    more: str = ""  # what else it asks, which none of laneway's does, as ip-rule(8) writes it: "iif eth0"

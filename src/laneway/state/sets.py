@@ -29,6 +29,7 @@ class IpSet(NamedTuple):
     type: SetType
     family: int
     marks: bool  # created with `skbinfo`: entries carry a mark
+    more: str = ""  # what else it was created with, which none of laneway's is, as ipset(8) writes it: "timeout 300"
 
 
 class SetEntry(NamedTuple):
@@ -40,3 +41,4 @@ class SetEntry(NamedTuple):
     protocol: int = 0  # IP protocol number
     port: int = 0  # of ICMP: type << 8 | code
     net2: Prefix | None = None
+    more: str = ""  # what makes it another one than laneway's, as ipset(8) names it: "nomatch", "physdev", "wildcard"

@@ -91,13 +91,14 @@ def _object(step: Step) -> str:  # noqa: C901, PLR0911, PLR0912  one case a kind
         case "routes":
             to = "default" if not key.to.length else str(key.to)
             metric = f" metric {key.metric}" if key.metric else ""
-            return f"IPv{key.to.family} route {to}{metric} in table {key.table}{_inside(key.netns)}"
+            more = f" {key.more}" if key.more else ""
+            return f"IPv{key.to.family} route {to}{metric}{more} in table {key.table}{_inside(key.netns)}"
         case "files":
             return f"file {key}"
         case "sets":
             return f"set {key}"
         case "entries":
-            return f"entry {entry_text(key)} of set {key.set}"
+            return f"entry {entry_text(key)}{f' {key.more}' if key.more else ''} of set {key.set}"
         case "fib_rules":
             return f"IPv{key.family} ip rule {key.priority}"
         case "chains":
@@ -129,7 +130,8 @@ def _value(step: Step, value: Any) -> str:  # noqa: ANN401, C901, PLR0911  one c
         case "routes":
             return route_text(key, value)
         case "sets":
-            return f"{value.type} of IPv{value.family}{' with marks' if value.marks else ''}"
+            marks = " with marks" if value.marks else ""
+            return f"{value.type} of IPv{value.family}{marks}" + (f", {value.more}" if value.more else "")
         case "entries" if value is not None:
             return f"mark {value}"
         case "fib_rules":

@@ -16,9 +16,33 @@ if TYPE_CHECKING:
 
 LOOPBACK = "lo"
 LINK_SCOPE = "253"
-_KINDS = {"6": RouteKind.BLACKHOLE, "7": RouteKind.UNREACHABLE, "8": RouteKind.PROHIBIT}
+_KINDS = {
+    "2": RouteKind.LOCAL,
+    "3": RouteKind.BROADCAST,
+    "4": RouteKind.ANYCAST,
+    "5": RouteKind.MULTICAST,
+    "6": RouteKind.BLACKHOLE,
+    "7": RouteKind.UNREACHABLE,
+    "8": RouteKind.PROHIBIT,
+    "9": RouteKind.THROW,
+}
+_REFUSALS = frozenset((RouteKind.BLACKHOLE, RouteKind.UNREACHABLE, RouteKind.PROHIBIT, RouteKind.THROW))
+_OF_OUR_ROUTES = frozenset(
+    (
+        "type", "dst", "gateway", "via", "dev", "nexthops", "nhid", "weight",
+        "protocol", "scope", "flags", "metric", "table", "pref", "expires", "error",
+    )
+)  # fmt: skip
 _ACTIONS = {"7": RuleAction.UNREACHABLE, "8": RuleAction.PROHIBIT}
 _RESERVED = {"local": 255, "main": 254, "default": 253}
+_OF_OUR_RULES = frozenset(
+    (
+        "priority", "not", "src", "srclen", "dst", "dstlen", "fwmark",
+        "fwmask", "table", "goto", "unresolved", "nop", "action", "protocol",
+    )
+)  # fmt: skip
+_ROUTE_WORDS = {"prefsrc": "src"}
+_RULE_WORDS = {"suppress_prefixlen": "suppress_prefixlength", "uid": "uidrange"}
 
 
 def objects(text: str) -> list[dict[str, Any]]:
@@ -44,6 +68,7 @@ class SeenRoute(NamedTuple):
     metric: int
     kind: RouteKind
     hops: tuple[tuple[str, bytes], ...]  # (link, gateway)
+    more: str = ""  # what it has besides, as ip-route(8) writes it
 
 
 def is_up(link: Mapping[str, Any]) -> bool:
@@ -136,7 +161,14 @@ def routes(answer: Iterable[Mapping[str, Any]], family: int, *, table: int = MAI
     for each in answer:
         kind = _KINDS.get(str(each.get("type", "1")), RouteKind.UNICAST)
         to = ANY[family] if each["dst"] == "default" else prefix(each["dst"])
-        yield SeenRoute(_table(each.get("table"), table), to, int(each.get("metric", 0)), kind, _hops(each, kind))
+        place = (_table(each.get("table"), table), to, int(each.get("metric", 0)))
+        yield SeenRoute(*place, kind, _hops(each, kind), " ".join(_besides(each)))
+
+
+def _besides(route: Mapping[str, Any]) -> Iterator[str]:
+    words = {**route, **{word: value for each in route.get("metrics", ()) for word, value in each.items()}}
+    for key in sorted(words.keys() - _OF_OUR_ROUTES - {"metrics"}):
+        yield f"{_ROUTE_WORDS.get(key, key)} {json.dumps(words[key]).strip(chr(34)).replace(' ', '')}"
 
 
 def _table(name: object, otherwise: int) -> int:
@@ -146,7 +178,7 @@ def _table(name: object, otherwise: int) -> int:
 
 
 def _hops(route: Mapping[str, Any], kind: RouteKind) -> tuple[tuple[str, bytes], ...]:
-    if kind is not RouteKind.UNICAST:
+    if kind in _REFUSALS:
         return ()  # the kernel gives an IPv6 refusal the loopback link
     ways = route.get("nexthops") or [route]
     return tuple((way.get("dev", ""), _gateway(way)) for way in ways)
@@ -163,7 +195,7 @@ def owned_routes(netns: str, seen: Iterable[SeenRoute]) -> Iterator[tuple[RouteK
     for each in seen:
         if netns or each.table != MAIN_TABLE:
             dev, via = each.hops[0] if len(each.hops) == 1 else ("", b"")
-            yield RouteKey(netns, each.table, each.to, each.metric), Route(each.kind, dev, via)
+            yield RouteKey(netns, each.table, each.to, each.metric, each.more), Route(each.kind, dev, via)
 
 
 def rules(answer: Iterable[Mapping[str, Any]], family: int) -> Iterator[FibRule]:
@@ -173,7 +205,21 @@ def rules(answer: Iterable[Mapping[str, Any]], family: int) -> Iterator[FibRule]
             continue
         action, target = _action(each)
         mark = FwMark(_number(each["fwmark"]), _number(each.get("fwmask", 0xFFFFFFFF))) if "fwmark" in each else None
-        yield FibRule(family, int(each["priority"]), action, mark, target, "not" in each)
+        yield FibRule(family, int(each["priority"]), action, mark, target, "not" in each, " ".join(_more(each)))
+
+
+def _more(rule: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what a rule asks besides its mark, as ip-rule(8) writes it."""
+    for word, key in (("from", "src"), ("to", "dst")):
+        if rule.get(key, "all") != "all":
+            yield f"{word} {rule[key]}" + (f"/{rule[f'{key}len']}" if f"{key}len" in rule else "")
+    for key in sorted(rule.keys() - _OF_OUR_RULES):
+        name, _, part = key.rpartition("_")
+        if part == "start":
+            yield f"{_RULE_WORDS.get(name, name)} {rule[key]}-{rule[f'{name}_end']}"
+        elif part not in {"end", "detached"}:
+            value = str(rule[key]).removeprefix("ipproto-")  # as -N has it
+            yield key if rule[key] is None else f"{_RULE_WORDS.get(key, key)} {value}"
 
 
 def _action(rule: Mapping[str, Any]) -> tuple[RuleAction, int]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from laneway.state.marks import FwMark
 from laneway.state.prefix import IPV4, IPV6, prefix
-from laneway.state.sets import IpSet, SetEntry, SetType
+from laneway.state.sets import MAX_ENTRIES, IpSet, SetEntry, SetType
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,6 +19,7 @@ ECHO = {1: 8 << 8, 58: 128 << 8}
 """An echo request as an entry's port: type << 8 | code, by protocol."""
 
 UNKNOWN = -1
+_PHYSDEV = "physdev:"
 
 
 class Saved(NamedTuple):
@@ -38,7 +39,7 @@ def parse(text: str) -> Saved:
         if command == "create":
             found.sets[name] = _header(rest)
         elif command == "add":
-            found.entries[_entry(name, found.sets[name], rest[0])] = _mark(rest) if found.sets[name].marks else None
+            found.entries[_entry(name, found.sets[name], rest)] = _mark(rest) if found.sets[name].marks else None
     return found
 
 
@@ -48,7 +49,12 @@ def _header(words: Sequence[str]) -> IpSet:
         kind = SetType(words[0])
     except ValueError:
         kind = words[0]  # type: ignore[assignment]  # somebody made it: it compares unlike all of ours
-    return IpSet(kind, family, "skbinfo" in words)
+    more = [word for word in ("counters", "comment", "forceadd") if word in words]
+    for word, ours in (("timeout", ""), ("maxelem", str(MAX_ENTRIES))):
+        value = words[words.index(word) + 1] if word in words else ours
+        if value != ours:
+            more.append(f"{word} {value}")
+    return IpSet(kind, family, "skbinfo" in words, " ".join(more))
 
 
 def _mark(words: Sequence[str]) -> FwMark:
@@ -58,15 +64,17 @@ def _mark(words: Sequence[str]) -> FwMark:
     return FwMark(int(value, 16), int(mask, 16) if mask else 0xFFFFFFFF)
 
 
-def _entry(name: str, header: IpSet, element: str) -> SetEntry:
-    first, *rest = element.split(",")
+def _entry(name: str, header: IpSet, words: Sequence[str]) -> SetEntry:
+    first, *rest = words[0].split(",")
+    more = [word for word in ("nomatch", "wildcard") if word in words]
     iface, protocol, port = "", 0, 0
     if header.type == SetType.NET_IFACE:
-        iface = rest[0]
+        iface = rest[0].removeprefix(_PHYSDEV)
+        more = ["physdev"] * (iface != rest[0]) + more
     elif rest:
         protocol, port = _service(rest[0])
     net2 = prefix(rest[1]) if len(rest) > 1 else None
-    return SetEntry(name, prefix(first), iface, protocol, port, net2)
+    return SetEntry(name, prefix(first), iface, protocol, port, net2, " ".join(more))
 
 
 def _service(text: str) -> tuple[int, int]:

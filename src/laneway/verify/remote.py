@@ -18,7 +18,7 @@ from laneway.state.facts import HostFacts, UplinkRoute
 from laneway.state.host import HostState, recorded_priors
 from laneway.state.links import GROUP, HOST, Netns
 from laneway.state.prefix import FAMILIES, IPV4, IPV6
-from laneway.state.routing import RouteKind
+from laneway.state.routing import ROUTED, RouteKind, add_routes
 from laneway.state.underlay import HostAddress, MainRoute, Underlay
 from laneway.verify import parse_ip, parse_ipset
 from laneway.verify.commands import BRIDGE_KEYS, BRIDGED, Said, script, sections, text_of
@@ -114,7 +114,7 @@ def parse(said: Said_, wanted: Literal["auto", "legacy", "nft"] = "auto") -> See
     uncertain |= set(_addresses(HOST, addresses, state))
     for family in FAMILIES:
         found = parse_ip.routes(parse_ip.objects(text_of(said, f"route{family}")), family)
-        state.routes.update(parse_ip.owned_routes(HOST, found))
+        add_routes(state.routes, parse_ip.owned_routes(HOST, found))
         rules = parse_ip.rules(parse_ip.objects(text_of(said, f"rule{family}")), family)
         state.fib_rules.update(dict.fromkeys(rules))
     state.sets, state.entries = parse_ipset.parse(text_of(said, "set"))
@@ -148,7 +148,7 @@ def _namespaces(said: Said_, state: HostState, peers: dict[int, LinkKey]) -> Ite
         yield from _addresses(name, seen, state)
         for family in FAMILIES:
             answer = parse_ip.objects(text_of(said, f"netns {name} route{family}"))
-            state.routes.update(parse_ip.owned_routes(name, parse_ip.routes(answer, family)))
+            add_routes(state.routes, parse_ip.owned_routes(name, parse_ip.routes(answer, family)))
     for name, result in said.items():
         if name.startswith("file /run/netns/") and result.text == _CLAIMED:
             state.netns[name.rpartition("/")[2]] = _HALF_MADE
@@ -243,6 +243,6 @@ def _underlay(addresses: Sequence[SeenAddress], main: Sequence[SeenRoute], sysct
 
 def _main_route(route: SeenRoute) -> MainRoute:
     if route.kind is not RouteKind.UNICAST or not route.hops:
-        return MainRoute(route.to, route.metric, route.kind)
+        return MainRoute(route.to, route.metric, route.kind if route.kind in ROUTED else RouteKind.UNREACHABLE)
     link, via = route.hops[0]
     return MainRoute(route.to, route.metric, route.kind, link, via)
