@@ -9,7 +9,7 @@ from laneway.errors import UsageError
 from laneway.explain.packet import ICMP, TCP, UDP, FromHost, FromOutside, FromWorkload, Packet
 from laneway.policy.model import ONLINK
 from laneway.policy.names import netns_name
-from laneway.state.prefix import IPV4, IPV6
+from laneway.state.prefix import IPV4
 
 if TYPE_CHECKING:
     from laneway.explain.explanation import Ground
@@ -17,14 +17,6 @@ if TYPE_CHECKING:
     from laneway.policy.model import Address, Expect, PolicySet, Tenant, Workload
 
 HOST = "host"
-
-_NOT_ROUTED = {
-    "is_multicast": "multicast: it goes to groups, which the host does not forward",
-    "is_unspecified": "no destination, and no source outside: to the sender itself it means the sender",
-    "is_loopback": "loopback: it never leaves its sender",
-    "is_link_local": "link-local: it never leaves its link (RFC 4291 2.5.6)",
-}
-_BROADCAST = ip_address("255.255.255.255")
 
 
 def workload_of(policy: PolicySet, text: str) -> tuple[Tenant, Workload]:
@@ -65,17 +57,11 @@ def link_of(policy: PolicySet, name: str) -> str:
 
 
 def address_of(text: str, hint: str) -> Address:
-    """Return an address that can be routed to and from; raises UsageError, with `hint` when it is no address."""
+    """Return an address; raises UsageError with `hint`."""
     try:
-        found = ip_address(text)
+        return ip_address(text)
     except ValueError:
         raise UsageError(f"{text or 'nothing'} is not an address", hint) from None
-    for kind, what in _NOT_ROUTED.items():
-        if getattr(found, kind) and (found.version == IPV6 or kind != "is_link_local"):
-            raise UsageError(f"{text} is {what}", "explain follows packets from one host to another")
-    if found == _BROADCAST:
-        raise UsageError(f"{text} is the broadcast address: it never leaves its link")
-    return found
 
 
 def target_of(ground: Ground, text: str, sender: Sender, family: int | None) -> Address:
