@@ -76,7 +76,7 @@ def finish(command: Callable[[], int]) -> NoReturn:
         code = INTERRUPTED
     except BrokenPipeError:
         # Whoever read has gone: `laneway schema | head`. What is still buffered would complain at exit.
-        output.give_up()
+        output.give_up(sys.stdout)
         code = BROKEN_PIPE
     except Exception as error:  # noqa: BLE001  the one place: nobody above could tell it better
         from laneway.cli.bug import report

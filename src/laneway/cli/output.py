@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from laneway.errors import Exit, UsageError
@@ -38,19 +38,21 @@ def told() -> Iterator[None]:
     except BrokenPipeError:
         raise
     except OSError as error:
-        give_up()
+        give_up(sys.stdout)
         raise UsageError(f"cannot write to standard output: {error.strerror}") from error
 
 
-def give_up() -> None:
+def give_up(stream: TextIO) -> None:
     """Let what is still buffered go nowhere: written at the end of the process it would complain once more."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def note(text: str) -> None:
     """Print what a person may want to know beside the data; that it cannot be printed changes nothing."""
-    with suppress(OSError):
+    try:
         print(text, file=sys.stderr)
+    except OSError:
+        give_up(sys.stderr)
 
 
 def answer(values: Mapping[str, object]) -> None:
