@@ -141,7 +141,7 @@ def test_packets_are_sent_and_their_way_is_told() -> None:
         "laneway apply policies/hosting >/dev/null 2>&1; laneway verify --packets policies/hosting 2>&1 || true",
     )
 
-    assert "ok: games/lobby → 203.0.113.10 tcp/25: refused: dropped" in said
+    assert "ok: games/lobby → 203.0.113.10 tcp/25: refused: refused: " in said
     assert "ok: blog/web → 203.0.113.10 tcp/443: by cable: answered by cable" in said
     assert "192.0.2.20 tcp/443: delivered: not sent: it comes from outside this host" in said
     assert "13 of 13 expectations hold, 12 of 12 with packets" in said
