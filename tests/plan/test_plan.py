@@ -99,11 +99,15 @@ def test_what_is_removed_stops_sending_first() -> None:
         assert kinds.index(first) < kinds.index(second)
 
 
-def test_the_kernel_has_few_ipv6_routes_to_walk_for_each_ipv6_rule() -> None:
+def test_the_kernel_has_few_ipv6_tables_and_routes_to_walk() -> None:
     built, gone = plan(desired("acme"), HostState()), plan(HostState(), desired("acme"))
 
-    for brings_routes in ("routes", "links", "addresses"):
-        assert max(positions(built, kind="fib_rules")) < min(positions(built, kind=brings_routes))
+    rules = positions(built, kind="fib_rules")
+    look_ups = [at for at in rules if built[at].key.action == RuleAction.LOOKUP]
+    for walks_tables in ("links", "addresses"):
+        assert max(set(rules) - set(look_ups)) < min(positions(built, kind=walks_tables))
+        assert max(positions(built, kind=walks_tables)) < min(look_ups)
+    assert max(look_ups) < min(positions(built, kind="routes"))
     for takes_routes in ("routes", "links"):
         assert max(positions(gone, kind=takes_routes)) < min(positions(gone, kind="fib_rules"))
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from laneway.compile.names import USER
-from laneway.plan.diff import diff
+from laneway.plan.diff import Delta, diff
 from laneway.plan.implied import without_links
 from laneway.plan.steps import Op, Step
 from laneway.state.chains import ChainRule, Jump, XtTable
@@ -19,14 +19,15 @@ from laneway.state.links import HOST, LinkKey, LinkKind
 from laneway.state.routing import TERMINATOR_METRIC, RuleAction
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from laneway.state.host import HostState
     from laneway.state.routing import FibRule
 
 CREATE_ORDER = (
-    # With every IPv6 rule the kernel walks all IPv6 routes, of which a link and an address bring several: at 4000
-    # tenants most of a minute. So rules come before all that. Until it has routes a lane is closed.
+    # With every IPv6 rule the kernel walks all IPv6 tables and routes (fib6_rules.c), with every link and address all
+    # tables. A look-up makes its table: so the others come before there is anything to walk, and the look-ups, which
+    # `_made` puts before the routes, when the links are there. Until it has routes a lane is closed.
     "fib_rules",
     "netns",
     "links",
@@ -71,12 +72,7 @@ def plan(desired: HostState, observed: HostState) -> tuple[Step, ...]:
     observed = _without_recreated(desired, observed)
     wanted, present = desired.kinds(), observed.kinds()
     deltas = {kind: diff(wanted[kind], present[kind]) for kind in CREATE_ORDER}
-    made: list[Step] = []
-    for kind in CREATE_ORDER:
-        delta = deltas[kind]
-        steps = [Step(Op.CREATE, kind, key, None, value) for key, value in delta.create.items()]
-        steps += [Step(Op.REPLACE, kind, key, old, new) for key, (old, new) in delta.replace.items()]
-        made += sorted((step for step in steps if not _kept(step)), key=_creation_rank)
+    made = list(_made(deltas))
     gone: list[Step] = []
     for kind in DELETE_ORDER:
         steps = [Step(Op.DELETE, kind, key, value) for key, value in deltas[kind].delete.items()]
@@ -85,6 +81,21 @@ def plan(desired: HostState, observed: HostState) -> tuple[Step, ...]:
     clashing = list(_clashing(made, gone))
     gone = [step for step in gone if step not in clashing]
     return (*clashing, *made, *_without_implied(gone, observed))
+
+
+def _made(deltas: Mapping[str, Delta[Any, Any]]) -> Iterator[Step]:
+    look_ups: list[Step] = []
+    for kind in CREATE_ORDER:
+        delta = deltas[kind]
+        steps = [Step(Op.CREATE, kind, key, None, value) for key, value in delta.create.items()]
+        steps += [Step(Op.REPLACE, kind, key, old, new) for key, (old, new) in delta.replace.items()]
+        steps = sorted((step for step in steps if not _kept(step)), key=_creation_rank)
+        if kind == "fib_rules":
+            look_ups = [step for step in steps if step.key.action == RuleAction.LOOKUP]
+            steps = [step for step in steps if step.key.action != RuleAction.LOOKUP]
+        if kind == "routes":
+            yield from look_ups
+        yield from steps
 
 
 def _clashing(made: list[Step], gone: list[Step]) -> Iterator[Step]:
@@ -153,9 +164,9 @@ def _creation_rank(step: Step) -> Any:  # noqa: ANN401, PLR0911  keys of every k
 def _fib_rank(rule: FibRule) -> tuple[int, bool, int, bool, FibRule]:
     """Rank blocks from the last to the first, each before the goto to it: others' way past the ladder comes first.
 
-    Look-ups end the creation, in the order of their marks: the first to name an IPv6 table makes it, and with every
-    IPv6 rule that is added the kernel walks the tables there are (fib6_rules.c). Until it has its look-ups, a block
-    refuses: a goto to nothing is passed over (fib_rules.c), and what follows it is the end of its block.
+    Look-ups end the creation, in the order of their marks: the kernel's list of IPv6 tables then begins with the newest
+    lane's, as that of IPv4. Until it has its look-ups, a block refuses: a goto to nothing is passed over (fib_rules.c),
+    and what follows it is the end of its block.
     """
     if rule.action == RuleAction.LOOKUP:
         return (rule.family, True, rule.priority, False, rule)
