@@ -216,6 +216,60 @@ def test_an_error_about_a_flow_of_anothers_goes_nowhere(
         assert provider() == heard
 
 
+_PROVIDER6 = """
+ip -n provider addr add 2001:db8:a::1/64 dev provider0 nodad
+ip -n provider addr add 2001:db8:ffff::9/128 dev lo
+ip -n provider -6 route add fd00::/8 via 2001:db8:a::2
+"""
+_FORGED6 = """
+import socket, struct, sys
+source, to = (socket.inet_pton(socket.AF_INET6, each) for each in sys.argv[1:3])
+quoted = struct.pack(">IHBB", 6 << 28, 8, 17, 64) + source + to + struct.pack(">HHHH", 80, 5555, 8, 0)
+one = socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6)
+one.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"eth0")
+one.bind((sys.argv[3], 0, 0, socket.if_nametoindex("eth0")))
+one.sendto(struct.pack(">BBHI", 1, 4, 0, 0) + quoted, (sys.argv[1], 0))
+"""
+_HEARS6 = """
+import socket, struct, sys
+one = socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6)
+one.setsockopt(socket.IPPROTO_ICMPV6, 1, struct.pack("=8I", 0xFFFFFFFD, *[0xFFFFFFFF] * 7))  # ICMP6_FILTER: type 1
+one.settimeout(2)
+print("ready", flush=True)
+try:
+    print(one.recv(99)[0], flush=True)
+except TimeoutError:
+    print("nothing", flush=True)
+sys.stdin.read()
+"""
+_LINK_LOCAL = "ip -n {} -6 -o addr show dev eth0 scope link"
+
+
+@pytest.mark.parametrize(
+    ("sender", "address", "heard"),
+    [
+        pytest.param("globex-db", "fd30::10", "nothing", id="others"),
+        pytest.param("globex-db", "", "nothing", id="others, from a link-local address"),
+        pytest.param("acme-web", "fd20::10", "1", id="own"),
+    ],
+)
+def test_an_ipv6_error_about_a_flow_of_anothers_goes_nowhere(
+    router: Throwaway, laneway: Laneway, sender: str, address: str, heard: str
+) -> None:
+    router.sh(_PROVIDER + _PROVIDER6)
+    apply(laneway, policy())
+    with answering(router, "provider", "2001:db8:ffff::9", 80):
+        assert gets(router, "2001:db8:ffff::9", 80, "here")
+
+    address = address or router.sh(_LINK_LOCAL.format(sender)).split()[3].partition("/")[0]
+    with talking([*router.prefix, *inside("provider"), sys.executable, "-c", _HEARS6]) as provider:
+        assert provider() == "ready"
+        forgery = [sys.executable, "-c", _FORGED6, "2001:db8:ffff::9", "fd20::10", address]
+        router.run([*inside(sender), *forgery])
+
+        assert provider() == heard
+
+
 def test_an_error_about_a_flow_of_the_hosts_leaves_it_in_no_lane(router: Throwaway, laneway: Laneway) -> None:
     router.sh(_PROVIDER)
     apply(laneway, policy())
