@@ -13,7 +13,7 @@ from laneway.plan.steps import Op, Step
 from laneway.state.host import HostState
 from laneway.state.links import GROUP, HOST, AddressKey, Link, LinkKey, LinkKind, Netns
 from laneway.state.prefix import IPV4, Prefix, prefix
-from laneway.state.routing import FibRule, Route, RouteKey, RouteKind, RuleAction
+from laneway.state.routing import Route, RouteKey, RouteKind
 from laneway.state.sets import IpSet, SetEntry, SetType
 
 if TYPE_CHECKING:
@@ -146,12 +146,6 @@ def test_of_many_refusals_the_first_is_told(throwaway: Throwaway) -> None:
             Step(Op.CREATE, "links", LinkKey(NETNS, "eth0"), new=Link(LinkKind.PEER, GROUP)),
             "the link is not there",
             id="peer without its pair",
-        ),
-        pytest.param(
-            "ip rule add pref 10001 lookup 7 protocol 147",
-            Step(Op.CREATE, "fib_rules", FibRule(IPV4, 10001, RuleAction.LOOKUP, None, 7)),
-            "the rule is there already",
-            id="rule",
         ),
         pytest.param(
             "ipset create lw-net4 hash:ip",

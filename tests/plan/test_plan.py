@@ -9,9 +9,10 @@ import pytest
 from laneway.apply.target import target
 from laneway.plan.diff import Delta, diff
 from laneway.plan.plan import plan
-from laneway.plan.steps import Op, Step
+from laneway.plan.steps import Op, Step, merged
+from laneway.plan.words import command, fib_rule_text
 from laneway.state.host import HostState
-from laneway.state.routing import RuleAction
+from laneway.state.routing import RuleAction, add_rules
 from tests.worlds import FACTS, crowd, tenant, world
 
 
@@ -47,10 +48,48 @@ def test_a_lane_can_carry_before_a_packet_is_marked_for_it() -> None:
 
     last_route = max(positions(steps, kind="routes"))
     last_rule = max(positions(steps, kind="fib_rules"))
-    last_wall = max(i for i in positions(steps, kind="jumps") if steps[i].key.table == "filter")
     first_mark = min(i for i in positions(steps, kind="jumps") if steps[i].key.table == "mangle")
     first_entry = min(positions(steps, kind="entries"))
-    assert max(last_rule, last_route) < last_wall < first_mark < first_entry
+    assert max(last_rule, last_route) < first_mark < first_entry
+
+
+def test_the_walls_stand_before_a_workload_can_send() -> None:
+    steps = plan(desired("acme"), HostState())
+
+    walls = [i for i in positions(steps, kind="jumps") if steps[i].key.table in ("filter", "raw")]
+    sends = ("netns", "links", "addresses", "routes", "sysctls")
+    assert len(walls) == 6
+    assert max(walls) < min(at for kind in sends for at in positions(steps, kind=kind))
+
+
+def test_a_link_comes_up_with_its_sysctls_and_a_port_after_its_bridge() -> None:
+    steps = plan(desired("acme"), HostState())
+
+    made = [steps[i] for i in positions(steps, kind="links") if steps[i].op == Op.CREATE]
+    raised = [steps[i] for i in positions(steps, kind="links") if steps[i].op == Op.REPLACE]
+    assert [step.new.up for step in made] == [step.new.kind == "peer" for step in made]
+    assert [step.new for step in raised] == [step.old._replace(up=True) for step in raised]
+    assert {step.key for step in raised} == {step.key for step in made if step.new.kind != "peer"}
+    kinds = [step.new.kind for step in raised]
+    assert kinds == sorted(kinds)
+    names = {step.key.name for step in raised}
+    theirs = [i for i in positions(steps, kind="sysctls") if names.intersection(steps[i].key.split("/"))]
+    assert max(theirs) < min(steps.index(step) for step in raised)
+    assert len(theirs) == 6 * kinds.count("bridge") + kinds.count("veth")
+
+
+def test_a_link_made_anew_is_down_until_it_has_its_sysctls_again() -> None:
+    wanted = desired("acme")
+    key = next(key for key, link in wanted.links.items() if link.kind == "bridge")
+    present = wanted.replaced(links={**wanted.links, key: wanted.links[key]._replace(group=0)})
+
+    on_bridge = [step for step in plan(wanted, present) if step.kind == "links" and step.key == key]
+
+    whole = wanted.links[key]
+    assert [(step.old, step.new) for step in on_bridge] == [
+        (whole._replace(group=0), whole._replace(up=False)),
+        (whole._replace(up=False), whole),
+    ]
 
 
 def test_a_lane_refuses_before_it_leads_anywhere() -> None:
@@ -70,7 +109,11 @@ def test_others_packets_pass_the_ladder_before_it_is_built_and_until_it_is_gone(
     ]
 
     assert [(rule.priority, rule.action) for rule in built[:2]] == [(19999, RuleAction.NOP), (10000, RuleAction.GOTO)]
-    assert gone == built[::-1]
+    assert gone[-2:] == built[1::-1]
+    assert [rule for rule in gone if rule.action != RuleAction.LOOKUP] == [
+        rule for rule in built[::-1] if rule.action != RuleAction.LOOKUP
+    ]
+    assert set(gone) == set(built)
 
 
 def test_a_block_refuses_before_a_goto_leads_to_it_and_leads_on_last_of_all() -> None:
@@ -82,7 +125,12 @@ def test_a_block_refuses_before_a_goto_leads_to_it_and_leads_on_last_of_all() ->
         ]
 
         look_ups = [rule for rule in built if rule.action == RuleAction.LOOKUP]
-        assert built[-len(look_ups) :] == sorted(look_ups, key=lambda rule: (rule.priority, rule))
+        assert built[-len(look_ups) :] == look_ups
+        blocks = {rule.priority for rule in look_ups}
+        leaders, others = look_ups[: len(blocks)], look_ups[len(blocks) :]
+        assert {rule.priority for rule in leaders} == blocks
+        for each in (leaders, others):
+            assert each == sorted(each, key=lambda rule: (rule.priority, rule))
         for index, rule in enumerate(built):
             if rule.action == RuleAction.GOTO:
                 later = [each for each in built[index:] if rule.target <= each.priority <= rule.target + 1]
@@ -104,10 +152,10 @@ def test_the_kernel_has_few_ipv6_tables_and_routes_to_walk() -> None:
 
     rules = positions(built, kind="fib_rules")
     look_ups = [at for at in rules if built[at].key.action == RuleAction.LOOKUP]
-    for walks_tables in ("links", "addresses"):
-        assert max(set(rules) - set(look_ups)) < min(positions(built, kind=walks_tables))
-        assert max(positions(built, kind=walks_tables)) < min(look_ups)
-    assert max(look_ups) < min(positions(built, kind="routes"))
+    assert max(set(rules) - set(look_ups)) < min(positions(built, kind="links"))
+    assert max(positions(built, kind="links")) < min(look_ups)
+    for adds_routes in ("addresses", "routes"):
+        assert max(look_ups) < min(positions(built, kind=adds_routes))
     for takes_routes in ("routes", "links"):
         assert max(positions(gone, kind=takes_routes)) < min(positions(gone, kind="fib_rules"))
 
@@ -136,4 +184,17 @@ def test_another_tenant_touches_only_its_own_and_the_shared_chains() -> None:
 
     replaced = {step.key.name for step in steps if step.op == Op.REPLACE and step.kind == "chains"}
     assert len(replaced) <= 5
-    assert not [step for step in steps if step.op != Op.CREATE and step.kind not in ("chains", "files")]
+    changed = [step for step in merged(steps) if step.op != Op.CREATE]
+    assert {step.kind for step in changed} <= {"chains", "files"}
+
+
+def test_a_rule_that_is_there_again_goes_and_leaves_one() -> None:
+    wanted = desired("acme")
+    rule = next(each for each in wanted.fib_rules if each.action == RuleAction.LOOKUP)
+    present = wanted.replaced(fib_rules=dict(wanted.fib_rules))
+    add_rules(present.fib_rules, [rule, rule])
+
+    steps = plan(wanted, present)
+
+    assert [(step.op, step.kind) for step in steps] == [(Op.DELETE, "fib_rules")] * 2
+    assert {command(step) for step in steps} == {f"ip -{rule.family} rule del {fib_rule_text(rule)}"}

@@ -72,8 +72,7 @@ REMEMBERED = "LANEWAY-PRIOR -m comment --comment lw:prior:net/ipv4/ip_forward="
         ),
         pytest.param(
             Step(Op.REPLACE, "links", LinkKey(HOST, "lwv1"), VETH._replace(master="", hairpin=True), VETH),
-            "ip link set lwv1 master lwb-acme alias 'laneway tenant=acme' up"
-            " && ip link set lwv1 type bridge_slave hairpin off",
+            "ip link set lwv1 master lwb-acme up && ip link set lwv1 type bridge_slave hairpin off",
             id="a port back to its bridge",
         ),
         pytest.param(

@@ -10,12 +10,12 @@ import os
 import pwd
 import sys
 import tomllib
-from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from laneway.apply.durable import make_directory, put_in_place, sweep, write_synced
+from laneway.plan.steps import touched
 from laneway.policy.write import to_toml
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ def draft(
         "command": " ".join(["laneway", *sys.argv[1:]]),
         "destroyed": destroyed,
         **({"restores": restores} if restores is not None else {}),
-        "changes": dict(Counter(step.kind for step in steps)),
+        "changes": dict(touched(steps)),
     }
     try:
         aside.mkdir(mode=0o700)

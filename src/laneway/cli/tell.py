@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING
 
 from laneway.cli import output
+from laneway.plan.steps import touched
 from laneway.plan.words import command, commands, describe
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def _pinned(host: HostSettings) -> Variant | None:
 
 def tally(steps: Sequence[Step]) -> str:
     """Return how many objects of which kind a plan touches."""
-    return counted(Counter(step.kind for step in steps))
+    return counted(touched(steps))
 
 
 def counted(changes: Mapping[str, int]) -> str:

@@ -17,16 +17,26 @@ if TYPE_CHECKING:
 WORKLOAD_LINK = "eth0"
 """A workload's own end of its veth pair."""
 
-BRIDGE_SYSCTLS = (
+_OF_A_BRIDGE = (
     # Replies come back by lanes the reverse lookup does not see; spoofing is stopped by set, in raw.
     ("net/ipv4/conf/{}/rp_filter", "2"),
     # The host must not answer for another tenant's gateway or an uplink's address (kernel ip-sysctl.rst).
     # With 2 it would not answer a workload either that asks with an address of another subnet than the gateway's.
     ("net/ipv4/conf/{}/arp_ignore", "1"),
     ("net/ipv4/conf/{}/arp_announce", "2"),
-    # A tenant must not hand the host a default route.
+    # A tenant must not hand the host a default route, nor claim the bridge's link-local address, without which the host
+    # asks for no neighbour (ndisc.c); waiting for such a claim would cost a second, too.
     ("net/ipv6/conf/{}/accept_ra", "0"),
+    ("net/ipv6/conf/{}/accept_dad", "0"),
+    ("net/ipv6/conf/{}/disable_ipv6", "0"),
 )
+_OF_A_PORT = (
+    # A port passes frames on and speaks for nobody. With an address of its own it would be another way to the host, and
+    # three more routes for the kernel to walk with every FIB rule.
+    ("net/ipv6/conf/{}/disable_ipv6", "1"),
+)
+SYSCTLS = {LinkKind.BRIDGE: _OF_A_BRIDGE, LinkKind.VETH: _OF_A_PORT}
+"""What the host's links of laneway's have otherwise than the kernel has it, by kind: keys, for a name, and values."""
 
 
 def gateway_of(subnet: Prefix) -> bytes:
@@ -54,7 +64,7 @@ def _bridge(resident: Resident, state: HostState) -> None:
     for family in FAMILIES:
         for subnet in resident.subnets[family]:
             state.addresses[AddressKey(HOST, name, Prefix(gateway_of(subnet), subnet.length))] = None
-    for key, value in BRIDGE_SYSCTLS:
+    for key, value in SYSCTLS[LinkKind.BRIDGE]:
         state.sysctls[key.format(name)] = value
 
 
@@ -65,9 +75,12 @@ def _workload(resident: Resident, workload: Workload, state: HostState) -> None:
     state.netns[netns] = Netns(alias)
     # With bridge-nf-call-iptables the bridge itself sends on what DNAT turns back to a workload that asked for its
     # own published port, and that is out of the port it came by.
-    state.links[LinkKey(HOST, resident.veth(workload))] = Link(
+    port = resident.veth(workload)
+    state.links[LinkKey(HOST, port)] = Link(
         LinkKind.VETH, GROUP, master=resident.bridge, peer=inner, hairpin=True, alias=alias
     )
+    for key, value in SYSCTLS[LinkKind.VETH]:
+        state.sysctls[key.format(port)] = value
     state.links[inner] = Link(LinkKind.PEER, GROUP)
     for address in workload.addresses:
         family, packed = address.version, address.packed

@@ -19,7 +19,7 @@ from laneway.kernel.netlink import (
     text,
     u32,
 )
-from laneway.state.links import GROUP
+from laneway.state.links import GROUP, LinkKind
 from laneway.state.prefix import IPV4, Prefix
 from laneway.state.routing import PROTOCOL
 
@@ -85,12 +85,15 @@ OUR_GROUPS = (GROUP, DYING)
 DUMP_LINKS = _LINK.pack(0, 0, 0, 0, 0) + u32(_IFLA_EXT_MASK, _RTEXT_FILTER_SKIP_STATS)
 DUMP_ADDRESSES = _ADDRESS.pack(0, 0, 0, 0, 0)
 
-# The per-link sysctls that a link's message carries, by address family, attribute and place (linux/ip.h, linux/ipv6.h).
+# The sysctls that a link's message carries: whose, address family, attribute and place (linux/ip.h, linux/ipv6.h).
 _CARRIED = (
-    ("net/ipv4/conf/{}/rp_filter", socket.AF_INET, _IFLA_INET_CONF, 7),
-    ("net/ipv4/conf/{}/arp_announce", socket.AF_INET, _IFLA_INET_CONF, 17),
-    ("net/ipv4/conf/{}/arp_ignore", socket.AF_INET, _IFLA_INET_CONF, 18),
-    ("net/ipv6/conf/{}/accept_ra", socket.AF_INET6, _IFLA_INET6_CONF, 3),
+    (LinkKind.BRIDGE, "net/ipv4/conf/{}/rp_filter", socket.AF_INET, _IFLA_INET_CONF, 7),
+    (LinkKind.BRIDGE, "net/ipv4/conf/{}/arp_announce", socket.AF_INET, _IFLA_INET_CONF, 17),
+    (LinkKind.BRIDGE, "net/ipv4/conf/{}/arp_ignore", socket.AF_INET, _IFLA_INET_CONF, 18),
+    (LinkKind.BRIDGE, "net/ipv6/conf/{}/accept_ra", socket.AF_INET6, _IFLA_INET6_CONF, 3),
+    (LinkKind.BRIDGE, "net/ipv6/conf/{}/accept_dad", socket.AF_INET6, _IFLA_INET6_CONF, 27),
+    (LinkKind.BRIDGE, "net/ipv6/conf/{}/disable_ipv6", socket.AF_INET6, _IFLA_INET6_CONF, 26),
+    (LinkKind.VETH, "net/ipv6/conf/{}/disable_ipv6", socket.AF_INET6, _IFLA_INET6_CONF, 26),
 )
 
 
@@ -140,9 +143,11 @@ def links(bodies: Iterable[bytes]) -> Iterator[SeenLink]:
 
 
 def carried_sysctls(link: SeenLink) -> Iterator[tuple[str, str]]:
-    """Yield key and value of the sysctls of `link` that laneway sets on its bridges."""
+    """Yield key and value of the sysctls of `link` that laneway sets on its bridges and their ports."""
     families = attributes(link.per_family)
-    for key, family, kind, place in _CARRIED:
+    for of, key, family, kind, place in _CARRIED:
+        if of != link.kind:
+            continue
         values = attributes(families.get(family, b"")).get(kind, b"")
         if len(values) >= place * 4 + 4:
             yield key.format(link.name), str(_SIGNED.unpack_from(values, place * 4)[0])
@@ -201,6 +206,12 @@ def set_link(name: str, change: Change) -> Request:
         parts.append(nested(_IFLA_LINKINFO, text(_IFLA_INFO_SLAVE_KIND, "bridge"), port))
     flags, flag_mask = (0, 0) if change.up is None else (_IFF_UP if change.up else 0, _IFF_UP)
     return Request(RTM_NEWLINK, 0, _LINK.pack(0, 0, 0, flags, flag_mask) + b"".join(parts))
+
+
+def ask_for_link(name: str) -> Request:
+    """Return the request for what the kernel knows of the link `name`."""
+    skipped = u32(_IFLA_EXT_MASK, _RTEXT_FILTER_SKIP_STATS)
+    return Request(RTM_GETLINK, 0, _LINK.pack(0, 0, 0, 0, 0) + text(_IFLA_IFNAME, name) + skipped)
 
 
 def delete_link(name: str) -> Request:

@@ -18,6 +18,7 @@ from laneway.kernel.link_messages import (
     RTM_NEWADDR,
     Change,
     address_request,
+    ask_for_link,
     delete_dying,
     delete_link,
     links,
@@ -136,6 +137,29 @@ def _finishing(_: NetlinkSocket, step: Step) -> Request:
 
 
 def _replace(kernel: NetlinkSocket, steps: Sequence[Step]) -> None:
+    for comes_up, group in groupby(steps, key=_comes_up):
+        if comes_up:
+            _bring_up(kernel, list(group))
+        else:
+            _change(kernel, list(group))
+
+
+def _comes_up(step: Step) -> bool:
+    """Return whether nothing else changes of the link than that it is up."""
+    return not step.old.up and step.new == step.old._replace(up=True)
+
+
+def _bring_up(kernel: NetlinkSocket, steps: Sequence[Step]) -> None:
+    deliver_everywhere(kernel, steps, lambda _, step: set_link(step.key.name, Change(up=True)), special=_SPECIAL)
+    # The kernel tells a bridge of its port's carrier, and IPv6 of the bridge's, in the background, a hundred links a
+    # second; of a link that is asked for, since 6.8, at once (rtnl_getlink in rtnetlink.c, link_watch.c).
+    here = [step for step in steps if step.key.netns == HOST]
+    ports = [step.key.name for step in here if step.new.kind is not LinkKind.BRIDGE]
+    bridges = {step.key.name if step.new.kind is LinkKind.BRIDGE else step.new.master for step in here} - {""}
+    kernel.send([ask_for_link(name) for name in (*ports, *sorted(bridges))])
+
+
+def _change(kernel: NetlinkSocket, steps: Sequence[Step]) -> None:
     for step in steps:
         old: Link = step.old
         new: Link = step.new

@@ -31,7 +31,7 @@ from laneway.kernel.route_messages import (
     rules,
 )
 from laneway.state.links import HALF_MADE, HOST, AddressKey, Link, LinkKey, LinkKind
-from laneway.state.routing import MAIN_TABLE, PROTOCOL, RouteKey, add_routes
+from laneway.state.routing import MAIN_TABLE, PROTOCOL, RouteKey, add_routes, add_rules
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -81,7 +81,7 @@ def read(
     _addresses(HOST, seen, state)
     _routes(HOST, seen, state)
     all_rules = list(rules(kernel.dump(RTM_GETRULE, DUMP_RULES)))
-    state.fib_rules.update((each.rule, None) for each in all_rules if each.ours)
+    add_rules(state.fib_rules, (each.rule for each in all_rules if each.ours))
     return Sight(links_here, seen.addresses, all_rules, strangers, peers)
 
 
@@ -156,8 +156,7 @@ def _host_links(seen: list[SeenLink], peers: Mapping[int, LinkKey], state: HostS
             hairpin=kind is LinkKind.VETH and link.hairpin,
             up=link.up,
         )
-        if kind is LinkKind.BRIDGE:
-            state.sysctls.update(carried_sysctls(link))
+        state.sysctls.update(carried_sysctls(link))
 
 
 def _addresses(name: str, seen: _Seen, state: HostState) -> None:

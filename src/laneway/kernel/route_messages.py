@@ -257,4 +257,5 @@ def rule_request(op: Op, rule: FibRule) -> Request:
     header = _RULE.pack(AF[rule.family], to, from_, tos, 0, RULE_ACTIONS[rule.action], flags)
     if op is Op.DELETE:
         return Request(RTM_DELRULE, 0, header + b"".join(parts))
-    return Request(RTM_NEWRULE, CREATE, header + b"".join(parts))
+    # Without NLM_F_EXCL, for which the kernel compares it with every rule: that it was there is seen in reading back.
+    return Request(RTM_NEWRULE, NLM_F_CREATE, header + b"".join(parts))

@@ -10,6 +10,7 @@ from struct import Struct
 from typing import TYPE_CHECKING, NamedTuple
 
 from laneway.kernel.netlink import attribute, string
+from laneway.state import routing
 from laneway.state.prefix import Prefix, prefix
 
 if TYPE_CHECKING:
@@ -130,6 +131,8 @@ def read(words: str) -> tuple[Header, bytes]:
                 net = prefix(value)
                 header = header._replace(**{"from_" if word == "from" else "to": net.length})
                 parts.append(attribute(_FRA_SRC if word == "from" else _FRA_DST, net.address))
+            case routing.PLACE:  # which the kernel has no attribute for
+                continue
             case "tos":
                 header = header._replace(tos=int(value, 0))
             case _ if word in _KINDS:

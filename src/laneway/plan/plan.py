@@ -1,8 +1,9 @@
 """The difference between what a host should hold and what it holds, as steps in a safe order.
 
-Creation goes from what others stand on to what stands on others, and new comes before old: a lane has its routes and
-rules before a packet is marked for it. Deletion begins with what sends packets (set entries, routes), takes the
-tenant's links next, and only then the FIB rules, which refuse what has no route, and the walls around them.
+Creation begins with the walls: a workload may send from the moment its link is up, and until its lane is there nothing
+of it gets out. Then it goes from what others stand on to what stands on others, and new comes before old: a lane has
+its routes and rules before a packet is marked for it. Deletion begins with what sends packets (set entries, routes),
+takes the tenant's links next, and only then the FIB rules, which refuse what has no route, and the walls around them.
 """
 
 from __future__ import annotations
@@ -19,16 +20,12 @@ from laneway.state.links import HOST, LinkKey, LinkKind
 from laneway.state.routing import TERMINATOR_METRIC, RuleAction
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from laneway.state.host import HostState
     from laneway.state.routing import FibRule
 
-CREATE_ORDER = (
-    # With every IPv6 rule the kernel walks all IPv6 tables and routes (fib6_rules.c), with every link and address all
-    # tables. A look-up makes its table: so the others come before there is anything to walk, and the look-ups, which
-    # `_made` puts before the routes, when the links are there. Until it has routes a lane is closed.
-    "fib_rules",
+KINDS = (
     "netns",
     "links",
     "addresses",
@@ -37,10 +34,11 @@ CREATE_ORDER = (
     "routes",
     "files",
     "sets",
+    "entries",
+    "fib_rules",
     "chains",
     "jumps",
     "leftovers",
-    "entries",
 )
 DELETE_ORDER = (
     "entries",
@@ -61,6 +59,9 @@ DELETE_ORDER = (
 LEFTOVERS = ("priors", "chains", "jumps")
 """Kinds of what may be left in the other variant of iptables, in the order of creation."""
 
+_WALLS = frozenset((XtTable.FILTER, XtTable.RAW))
+"""The tables whose chains only refuse: what they are given early lets nothing out."""
+
 _WITH_MORE = frozenset(("fib_rules", "entries", "routes"))
 """Kinds of objects that somebody can have given more than laneway gives them."""
 
@@ -71,7 +72,7 @@ def plan(desired: HostState, observed: HostState) -> tuple[Step, ...]:
     """Return the steps, in order, that make `observed` into `desired`; none when they are alike."""
     observed = _without_recreated(desired, observed)
     wanted, present = desired.kinds(), observed.kinds()
-    deltas = {kind: diff(wanted[kind], present[kind]) for kind in CREATE_ORDER}
+    deltas = {kind: diff(wanted[kind], present[kind]) for kind in KINDS}
     made = list(_made(deltas))
     gone: list[Step] = []
     for kind in DELETE_ORDER:
@@ -84,18 +85,44 @@ def plan(desired: HostState, observed: HostState) -> tuple[Step, ...]:
 
 
 def _made(deltas: Mapping[str, Delta[Any, Any]]) -> Iterator[Step]:
-    look_ups: list[Step] = []
-    for kind in CREATE_ORDER:
-        delta = deltas[kind]
-        steps = [Step(Op.CREATE, kind, key, None, value) for key, value in delta.create.items()]
-        steps += [Step(Op.REPLACE, kind, key, old, new) for key, (old, new) in delta.replace.items()]
-        steps = sorted((step for step in steps if not _kept(step)), key=_creation_rank)
-        if kind == "fib_rules":
-            look_ups = [step for step in steps if step.key.action == RuleAction.LOOKUP]
-            steps = [step for step in steps if step.key.action != RuleAction.LOOKUP]
-        if kind == "routes":
-            yield from look_ups
-        yield from steps
+    made = {kind: list(_creation(kind, deltas[kind])) for kind in KINDS}
+    links = made["links"]
+    down = [_made_down(step) for step in links]
+    ours = {step.key.name for step in down if not step.new.up}
+    before_up, sysctls = _parted(made["sysctls"], lambda step: not ours.isdisjoint(step.key.split("/")[3:4]))
+    look_ups, ladder = _parted(made["fib_rules"], lambda step: step.key.action == RuleAction.LOOKUP)
+    walls, chains = _parted(made["chains"], lambda step: step.key.table in _WALLS)
+    gates, jumps = _parted(made["jumps"], lambda step: step.key.table in _WALLS)
+    # With every IPv6 rule the kernel walks all IPv6 tables and routes (fib6_rules.c), with every link that comes up all
+    # tables. A look-up makes its table, an address its routes: so the look-ups come between them, and the others before
+    # there is anything to walk. Until it has routes a lane is closed.
+    yield from (*ladder, *made["sets"], *walls, *gates, *made["netns"])
+    yield from (*down, *before_up, *_raised(links, down), *_leaders_first(look_ups), *made["addresses"])
+    yield from (*made["priors"], *sysctls, *made["routes"], *made["files"])
+    yield from (*chains, *jumps, *made["leftovers"], *made["entries"])
+
+
+def _creation(kind: str, delta: Delta[Any, Any]) -> Iterator[Step]:
+    steps = [Step(Op.CREATE, kind, key, None, value) for key, value in delta.create.items()]
+    steps += [Step(Op.REPLACE, kind, key, old, new) for key, (old, new) in delta.replace.items()]
+    return (step for step in sorted(steps, key=_creation_rank) if not _kept(step))
+
+
+def _made_down(step: Step) -> Step:
+    """Return the step that makes a link of the host, if it does, so that the link is still down.
+
+    It comes up when it has its sysctls. A workload's own end comes up at once, without a carrier.
+    """
+    link = step.new
+    anew = step.op == Op.CREATE or not link.can_be_made_of(step.old)
+    return step._replace(new=link._replace(up=False)) if anew and link.kind != LinkKind.PEER else step
+
+
+def _raised(links: Sequence[Step], down: Sequence[Step]) -> Iterator[Step]:
+    """Yield the steps that bring up, bridges first, what was `down` when it was made, and should not be."""
+    for whole, made in zip(links, down, strict=True):
+        if whole.new != made.new:
+            yield Step(Op.REPLACE, "links", whole.key, made.new, whole.new)
 
 
 def _clashing(made: list[Step], gone: list[Step]) -> Iterator[Step]:
@@ -124,6 +151,20 @@ def _without_recreated(desired: HostState, observed: HostState) -> HostState:
         return observed
     left = without_links(observed, recreated.keys())
     return left.replaced(links={**left.links, **recreated})
+
+
+def _leaders_first(look_ups: Sequence[Step]) -> tuple[Step, ...]:
+    """Return the look-ups with one of each block before the others.
+
+    While some goto has no rule to lead to, the kernel searches all rules with each that comes (fib_newrule).
+    """
+    leaders = {(step.key.family, step.key.priority): step for step in reversed(look_ups)}
+    return tuple(sorted(look_ups, key=lambda step: leaders[step.key.family, step.key.priority] is not step))
+
+
+def _parted(steps: Sequence[Step], first: Callable[[Step], bool]) -> tuple[list[Step], list[Step]]:
+    """Return the steps that are `first`, and the others."""
+    return [step for step in steps if first(step)], [step for step in steps if not first(step)]
 
 
 def _kept(step: Step) -> bool:
@@ -164,7 +205,7 @@ def _creation_rank(step: Step) -> Any:  # noqa: ANN401, PLR0911  keys of every k
 def _fib_rank(rule: FibRule) -> tuple[int, bool, int, bool, FibRule]:
     """Rank blocks from the last to the first, each before the goto to it: others' way past the ladder comes first.
 
-    Look-ups end the creation, in the order of their marks: the kernel's list of IPv6 tables then begins with the newest
+    Look-ups come last, in the order of their marks: the kernel's list of IPv6 tables then begins with the newest
     lane's, as that of IPv4. Until it has its look-ups, a block refuses: a goto to nothing is passed over (fib_rules.c),
     and what follows it is the end of its block.
     """

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 class Op(StrEnum):
@@ -22,3 +26,17 @@ class Step(NamedTuple):
     key: Any
     old: Any = None  # the observed value, of REPLACE and DELETE
     new: Any = None  # the desired value, of CREATE and REPLACE
+
+
+def merged(steps: Iterable[Step]) -> list[Step]:
+    """Return the steps with those on one object as one: a link is made, and later brought up."""
+    found: dict[tuple[str, Any], Step] = {}
+    for step in steps:
+        before = found.get((step.kind, step.key))
+        found[step.kind, step.key] = step if before is None else before._replace(new=step.new)
+    return list(found.values())
+
+
+def touched(steps: Iterable[Step]) -> Counter[str]:
+    """Return how many objects of each kind the steps touch."""
+    return Counter(step.kind for step in merged(steps))

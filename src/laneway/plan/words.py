@@ -137,7 +137,7 @@ def _changes(step: Step) -> Iterator[str]:
     old: Link = step.old or Link(step.new.kind)
     new: Link = step.new
     mac = f" address {new.mac.hex(':')}" if new.mac not in (b"", old.mac) else ""
-    alias = f" alias {shlex.quote(new.alias)}" if new.alias or old.alias else ""
+    alias = f" alias {shlex.quote(new.alias)}" if new.alias != old.alias else ""
     master = ""
     if new.master != old.master:
         master = f" master {shlex.quote(new.master)}" if new.master else " nomaster"
@@ -168,10 +168,14 @@ def route_text(key: RouteKey, route: Route) -> str:
     dev = f" dev {route.dev}" if route.dev else ""
     onlink = " onlink" if route.via else ""
     metric = f" metric {key.metric}" if key.metric else ""
-    words = key.more.split()
+    return f"{kind}{to}{via}{dev}{onlink}{metric}{_more(key.more)}"
+
+
+def _more(said: str) -> str:
+    """Return what else a route or rule says, less what ip(8) has no word for."""
+    words = said.split()
     pairs = zip(words[::2], words[1::2], strict=True)
-    more = "".join(f" {word} {value}" for word, value in pairs if word != PLACE)
-    return f"{kind}{to}{via}{dev}{onlink}{metric}{more}"
+    return "".join(f" {word} {value}" for word, value in pairs if word != PLACE)
 
 
 def _route(step: Step) -> str:
@@ -191,8 +195,7 @@ def fib_rule_text(rule: FibRule) -> str:
         RuleAction.LOOKUP: f"lookup {rule.target}",
         RuleAction.GOTO: f"goto {rule.target}",
     }.get(rule.action, str(rule.action))
-    more = f" {rule.more}" if rule.more else ""
-    return f"pref {rule.priority}{more}{mark} {action} protocol {PROTOCOL}"
+    return f"pref {rule.priority}{_more(rule.more)}{mark} {action} protocol {PROTOCOL}"
 
 
 def _set(step: Step) -> str:

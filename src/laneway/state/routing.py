@@ -41,7 +41,7 @@ ROUTED = (RouteKind.UNICAST, RouteKind.BLACKHOLE, RouteKind.UNREACHABLE, RouteKi
 """The types of which it is known here what becomes of a packet."""
 
 PLACE = "place"
-"""In `RouteKey.more`: which it is of several routes that are alike but for where they lead; the first is in force."""
+"""In the `more` of a route or rule: which it is of several that are alike, routes but for where they lead."""
 
 
 class RouteKey(NamedTuple):
@@ -96,3 +96,13 @@ class FibRule(NamedTuple):
     target: int = 0  # of LOOKUP the table id, of GOTO the priority
     inverted: bool = False  # `not`: the rule is for packets the mark does not match (FIB_RULE_INVERT)
     more: str = ""  # what else it asks, which none of laneway's does, as ip-rule(8) writes it: "iif eth0"
+
+
+def add_rules(present: dict[FibRule, None], more: Iterable[FibRule]) -> None:
+    """Add rules; one that is there again, as a program may have it that does not say NLM_F_EXCL, gets its place."""
+    for rule in more:
+        again, place = rule, 1
+        while again in present:
+            place += 1
+            again = rule._replace(more=f"{rule.more} {PLACE} {place}".strip())
+        present[again] = None

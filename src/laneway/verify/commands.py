@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from laneway.compile.plumbing import BRIDGE_SYSCTLS
+from laneway.compile.plumbing import SYSCTLS
 from laneway.errors import HostRefused
 from laneway.kernel.sysctls import HOST_KEYS, UPLINK_KEYS
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 BRIDGED = {4: "net/bridge/bridge-nf-call-iptables", 6: "net/bridge/bridge-nf-call-ip6tables"}
 """Whether iptables sees bridged frames, by family."""
 
-BRIDGE_KEYS = tuple(key for key, _ in BRIDGE_SYSCTLS)
-_KEYS = (*HOST_KEYS, *UPLINK_KEYS, *BRIDGE_KEYS, *BRIDGED.values())
+_LINK_KEYS = tuple(key for sysctls in SYSCTLS.values() for key, _ in sysctls)
+_KEYS = (*HOST_KEYS, *UPLINK_KEYS, *_LINK_KEYS, *BRIDGED.values())
 _PATTERNS = tuple(f"/proc/sys/{each.replace('{}', '*')}" for each in dict.fromkeys(_KEYS))
 
 _SCRIPT = r"""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from laneway.plan.steps import Op
+from laneway.plan.steps import Op, merged
 from laneway.plan.words import command, entry_text, fib_rule_text, route_text
 from laneway.state.chain_text import jump_text, rule_text
 from laneway.state.links import HOST
@@ -35,7 +35,7 @@ class Difference(NamedTuple):
 
 def differences(steps: Iterable[Step]) -> tuple[Difference, ...]:
     """Return the differences that `steps` would mend."""
-    return tuple(_difference(step) for step in steps)
+    return tuple(_difference(step) for step in merged(steps))
 
 
 def as_json(difference: Difference) -> dict[str, object]:

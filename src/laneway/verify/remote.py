@@ -10,6 +10,7 @@ import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from laneway.compile.plumbing import SYSCTLS
 from laneway.errors import HostRefused
 from laneway.kernel.save_text import ours, saved_tables
 from laneway.kernel.sysctls import HOST_KEYS, UPLINK_KEYS
@@ -18,10 +19,10 @@ from laneway.state.facts import HostFacts, UplinkRoute
 from laneway.state.host import HostState, recorded_priors
 from laneway.state.links import GROUP, HOST, Netns
 from laneway.state.prefix import FAMILIES, IPV4, IPV6
-from laneway.state.routing import ROUTED, RouteKind, add_routes
+from laneway.state.routing import ROUTED, RouteKind, add_routes, add_rules
 from laneway.state.underlay import HostAddress, MainRoute, Underlay
 from laneway.verify import parse_ip, parse_ipset
-from laneway.verify.commands import BRIDGE_KEYS, BRIDGED, Said, script, sections, text_of
+from laneway.verify.commands import BRIDGED, Said, script, sections, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -116,7 +117,7 @@ def parse(said: Said_, wanted: Literal["auto", "legacy", "nft"] = "auto") -> See
         found = parse_ip.routes(parse_ip.objects(text_of(said, f"route{family}")), family)
         add_routes(state.routes, parse_ip.owned_routes(HOST, found))
         rules = parse_ip.rules(parse_ip.objects(text_of(said, f"rule{family}")), family)
-        state.fib_rules.update(dict.fromkeys(rules))
+        add_rules(state.fib_rules, rules)
     state.sets, state.entries = parse_ipset.parse(text_of(said, "set"))
     state.files = dict(_files(said))
     variant = _variant(said, wanted)
@@ -200,9 +201,9 @@ def _sysctls(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _own_sysctls(state: HostState, present: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """Yield the present values of laneway's bridges, and of what it remembers an earlier value of."""
-    bridges = [key.name for key, link in state.links.items() if key.netns == HOST and link.kind == "bridge"]
-    keys = [key.format(each) for each in bridges for key in BRIDGE_KEYS]
+    """Yield the present values of laneway's bridges and ports, and of what it remembers an earlier value of."""
+    links = [(key.name, link.kind) for key, link in state.links.items() if key.netns == HOST]
+    keys = [key.format(name) for name, kind in links for key, _ in SYSCTLS.get(kind, ())]
     for key in (*keys, *sorted(recorded_priors(state))):
         if key in present:
             yield key, present[key]
