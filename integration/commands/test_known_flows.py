@@ -242,7 +242,11 @@ except TimeoutError:
     print("nothing", flush=True)
 sys.stdin.read()
 """
-_LINK_LOCAL = "ip -n {} -6 -o addr show dev eth0 scope link"
+_LINK_LOCAL = """
+until ip -n {0} -6 -o addr show dev eth0 scope link -tentative | grep .; do
+    sleep 0.1
+done
+"""
 
 
 @pytest.mark.parametrize(
@@ -336,3 +340,29 @@ def test_who_logged_in_by_an_uplink_stays_when_it_is_another_interface(router: T
             laneway("apply", "/run/policy.toml")
 
             assert session() == "alive"
+
+
+_FLUSH = """
+for tool in iptables ip6tables; do
+    $tool -t raw -F PREROUTING
+    $tool -t mangle -F PREROUTING
+    $tool -t nat -F POSTROUTING
+    $tool -F FORWARD
+done
+"""
+
+
+@pytest.mark.parametrize("address", ["203.0.113.9", "2001:db8:ffff::9"])
+def test_a_flow_that_began_while_the_rules_were_flushed_goes_on_in_its_lane(
+    router: Throwaway, laneway: Laneway, address: str
+) -> None:
+    router.sh(_PROVIDER + _PROVIDER6.replace("ip -n provider -6 route add fd00::/8 via 2001:db8:a::2", ""))
+    router.run(["tee", "/run/policy.toml"], input=NORTH.replace("masquerade = false", "") + policy())
+    laneway("apply", "/run/policy.toml")
+    router.sh(_FLUSH)
+    assert asked(router, address, 80) == "", "untranslated: there is no way back"
+
+    laneway("apply", "/run/policy.toml")
+
+    with answering(router, "provider", address, 80):
+        assert asked(router, address, 80) == "here"

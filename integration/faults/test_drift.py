@@ -137,6 +137,10 @@ DAMAGE = {
     "a changed sysctl of a bridge": Damage(
         "echo 0 > /proc/sys/net/ipv4/conf/lwb-acme/arp_ignore", (("sysctls", "lwb-acme/arp_ignore=1"),)
     ),
+    "IPv6 on a port": Damage(
+        "echo 0 > /proc/sys/net/ipv6/conf/$(ls /sys/class/net | grep ^lwv)/disable_ipv6",
+        (("sysctls", "disable_ipv6=1"),),
+    ),
     "a bridge out of our group": Damage("ip link set lwb-acme alias other", (("links", "lwb-acme"),)),
     "a veth off its bridge": Damage("ip link set $(ls /sys/class/net | grep ^lwv) nomaster", (("links", "master"),)),
     "table names edited": Damage(
@@ -155,6 +159,11 @@ DAMAGE = {
 # Their mending takes along what stands on them.
 WIDER = {
     "a deleted address": ("ip addr del 10.20.0.1/24 dev lwb-acme", "10.20.0.1/24"),
+    "IPv6 off on a bridge": ("echo 1 > /proc/sys/net/ipv6/conf/lwb-acme/disable_ipv6", "fd20::1/64"),
+    "rules that are there again": (
+        "ip -6 rule save | ip -6 rule restore; ip -6 rule del pref 0; ip -6 rule del pref 32766",
+        "ip -6 rule del pref 10000 fwmark 0x0/0xffff0000 goto 19999",
+    ),
     "a link down": ("ip link set lwb-acme down", "lwb-acme"),
     "a deleted bridge": ("ip link del lwb-acme", "lwb-acme"),
     "a deleted netns": ("ip netns del acme-web", "acme-web"),

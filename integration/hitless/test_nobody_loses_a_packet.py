@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 import pytest
 
+from integration.hitless.early import Tap, send_from_the_first_moment
 from integration.hitless.flood import Flood, arrived, count
 from laneway.apply.transaction import transact
 from laneway.cli.wire import carry_out, look_at
@@ -177,3 +178,32 @@ def test_destroying_the_others_costs_nobody_a_packet(variant: Variant) -> None:
         seen = arrived(lab)
     assert seen["north", STEADY, 4] == seen["north", STEADY, 6] == sent
     assert seen["south", STEADY, 4] == seen["south", STEADY, 6] == 0
+
+
+def apply_slowly(variant: Variant) -> dict[str, set[str]]:
+    """Apply for the first time with a pause after every lot; return who sent meanwhile, and after, by what."""
+    taps = {interface: Tap(interface) for interface in ("eth0", "eth1")}
+    scene = look_at(policy(ROUND[1], variant))
+    scene.kernel.run = _followed_by_a_pause(scene.kernel.run)  # type: ignore[method-assign, assignment]
+    transact(scene.kernel, desired=scene.aim.desired, observed=scene.observed, field=scene.aim.lanes.field)
+    time.sleep(2.5)  # who asked for the gateway's link address before the host let it in asks again after a second
+    return {interface: tap.sources(MOVING) for interface, tap in taps.items()}
+
+
+def _followed_by_a_pause(honest: Callable[[Sequence[Step]], None]) -> Callable[[Sequence[Step]], None]:
+    def run(steps: Sequence[Step]) -> None:
+        honest(steps)
+        time.sleep(0.05)
+
+    return run
+
+
+@pytest.mark.parametrize("variant", ["nft", "legacy"])
+def test_a_workload_that_sends_from_its_first_moment_leaves_by_its_lane_and_no_other_way(variant: Variant) -> None:
+    forwards = {"net/ipv4/ip_forward": "1", "net/ipv6/conf/all/forwarding": "1"}  # as Docker's host does
+    with Lab(policy(ROUND[1], variant), sysctls=forwards) as lab:
+        send_from_the_first_moment(lab, "moving-app", MOVING)
+
+        sources = lab.call(lambda: apply_slowly(variant))
+
+    assert sources == {"eth0": set(), "eth1": {"198.51.100.2", "2001:db8:b::2"}}

@@ -76,7 +76,8 @@ def test_the_crossing_lane_is_everybodys_and_stays() -> None:
 
 def closed(before: PolicySet, after: PolicySet) -> tuple[Closed, ...]:
     observed = target(before, HostState(), FACTS).desired
-    return closed_flows(plan(target(after, observed, FACTS).desired, observed), FIELD)
+    desired = target(after, observed, FACTS).desired
+    return closed_flows(plan(desired, observed), desired, FIELD)
 
 
 DATABASE = ACME._replace(allow=(Allow("globex", "web", (Service("udp", Ports(53, 53)),), ACME.source),))
@@ -134,3 +135,19 @@ def test_an_uplink_on_another_interface_forgets_who_reached_the_host_by_the_old_
     marks = forgotten(before, with_uplinks(world(ACME, GLOBEX), bare._replace(interface="eth2"), SOUTH))
 
     assert FIELD.mark(1, 1) in marks
+
+
+def test_what_began_while_a_jump_was_missing_begins_again_in_its_lane() -> None:
+    desired = target(world(ACME, GLOBEX), HostState(), FACTS).desired
+    flushed = desired.replaced(jumps={key: each for key, each in desired.jumps.items() if key.family == 6})
+    doors = Doors(closed_flows(plan(desired, flushed), desired, FIELD))
+    untranslated = Ends(WEB, HOST, HOST, 17, 53)
+
+    assert doors.shut(untranslated)
+    assert not doors.shut(untranslated._replace(mark=FIELD.mark(2, 1).value))
+    assert not doors.shut(untranslated._replace(source=ip_address("10.0.9.10").packed))
+    assert not doors.shut(untranslated._replace(source=ip_address("fd00:1::10").packed)), "IPv6 kept its jumps"
+
+
+def test_a_first_apply_has_nobodys_flows_to_look_for() -> None:
+    assert closed(world(), world(ACME, GLOBEX)) == ()

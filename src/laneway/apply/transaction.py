@@ -87,12 +87,12 @@ def transact(  # noqa: PLR0913  what a transaction is about, by name
             _run(kernel, steps, done, progress, ledger)
             if steps:
                 _prove(kernel, desired, steps)
-                kernel.forget(moved_flows(steps, observed, field), closed_flows(steps, field))
+                kernel.forget(moved_flows(steps, observed, field), closed_flows(steps, desired, field))
                 _heed("after the last step")
             ledger.keep()
         except BaseException as error:  # a bug must not leave half a plan behind either
             back = go_back(kernel, observed, done, cause=error, variant=variant)
-            _forget_again(kernel, moved_flows(back, desired, field), closed_flows(back, field))
+            _forget_again(kernel, moved_flows(back, desired, field), closed_flows(back, observed, field))
             ledger.drop()
             if isinstance(error, (*TROUBLE, KeyboardInterrupt)):
                 raise _refusal(error) from error

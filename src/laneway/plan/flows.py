@@ -81,14 +81,26 @@ def _of_arrivals(steps: Iterable[Step]) -> Iterator[FwMark]:
     yield from (rule.target.mark for _, rule in old - new if isinstance(rule.target, SetConnMark))
 
 
-def closed_flows(steps: Sequence[Step], field: MarkField) -> tuple[Closed, ...]:
-    """Return, sorted, which flows may not go on once `steps` are done, though their lane stays.
+def closed_flows(steps: Sequence[Step], desired: HostState, field: MarkField) -> tuple[Closed, ...]:
+    """Return, sorted, which flows may not go on once `steps` are done and the host is as `desired`.
 
-    These are what an allow, a host_access or a published port let in that is no more, and in the crossing lane what
-    began with or came to a prefix that is no longer this tenant's: it may be another's next.
+    These are what an allow, a host_access or a published port let in that is no more, in the crossing lane what began
+    with or came to a prefix that is no longer this tenant's, since it may be another's next, and what began in no lane.
     """
     gone = [step.key for step in steps if step.kind == "entries" and step.op == Op.DELETE]
-    return tuple(sorted({*_of_doors(gone, field), *_of_published(steps)}, key=repr))
+    doors = {*_of_doors(gone, field), *_of_published(steps), *_without_lane(steps, desired, field)}
+    return tuple(sorted(doors, key=repr))
+
+
+def _without_lane(steps: Sequence[Step], desired: HostState, field: MarkField) -> Iterator[Closed]:
+    """Yield what workloads that were there began while somebody had taken out a jump of ours.
+
+    It went by the host's own routes, and conntrack would leave it without its translation for as long as it lives.
+    """
+    homes = {src_set(step.key.family) for step in steps if step.kind == "jumps" and step.op == Op.CREATE}
+    new = {step.key for step in steps if step.kind == "netns" and step.op == Op.CREATE}
+    if homes and not desired.netns.keys() <= new:
+        yield from (Closed(source=each.net, mark=field.unmarked) for each in desired.entries if each.set in homes)
 
 
 def _of_doors(gone: Iterable[SetEntry], field: MarkField) -> Iterator[Closed]:

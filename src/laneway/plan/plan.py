@@ -73,7 +73,7 @@ def plan(desired: HostState, observed: HostState) -> tuple[Step, ...]:
     observed = _without_recreated(desired, observed)
     wanted, present = desired.kinds(), observed.kinds()
     deltas = {kind: diff(wanted[kind], present[kind]) for kind in KINDS}
-    made = list(_made(deltas))
+    made = list(_made(deltas, {key.name for key in desired.links if key.netns == HOST}))
     gone: list[Step] = []
     for kind in DELETE_ORDER:
         steps = [Step(Op.DELETE, kind, key, value) for key, value in deltas[kind].delete.items()]
@@ -84,12 +84,11 @@ def plan(desired: HostState, observed: HostState) -> tuple[Step, ...]:
     return (*clashing, *made, *_without_implied(gone, observed))
 
 
-def _made(deltas: Mapping[str, Delta[Any, Any]]) -> Iterator[Step]:
+def _made(deltas: Mapping[str, Delta[Any, Any]], our_links: set[str]) -> Iterator[Step]:
     made = {kind: list(_creation(kind, deltas[kind])) for kind in KINDS}
     links = made["links"]
     down = [_made_down(step) for step in links]
-    ours = {step.key.name for step in down if not step.new.up}
-    before_up, sysctls = _parted(made["sysctls"], lambda step: not ours.isdisjoint(step.key.split("/")[3:4]))
+    on_links, sysctls = _parted(made["sysctls"], lambda step: not our_links.isdisjoint(step.key.split("/")[3:4]))
     look_ups, ladder = _parted(made["fib_rules"], lambda step: step.key.action == RuleAction.LOOKUP)
     walls, chains = _parted(made["chains"], lambda step: step.key.table in _WALLS)
     gates, jumps = _parted(made["jumps"], lambda step: step.key.table in _WALLS)
@@ -97,7 +96,7 @@ def _made(deltas: Mapping[str, Delta[Any, Any]]) -> Iterator[Step]:
     # tables. A look-up makes its table, an address its routes: so the look-ups come between them, and the others before
     # there is anything to walk. Until it has routes a lane is closed.
     yield from (*ladder, *made["sets"], *walls, *gates, *made["netns"])
-    yield from (*down, *before_up, *_raised(links, down), *_leaders_first(look_ups), *made["addresses"])
+    yield from (*down, *on_links, *_raised(links, down), *_leaders_first(look_ups), *made["addresses"])
     yield from (*made["priors"], *sysctls, *made["routes"], *made["files"])
     yield from (*chains, *jumps, *made["leftovers"], *made["entries"])
 
