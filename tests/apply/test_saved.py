@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -130,6 +131,11 @@ def test_the_same_host_is_the_same_text() -> None:
         pytest.param(SAVED.replace('"group": 27767', '"group": "x"', 1), "group: a number is expected", id="a type"),
         pytest.param(SAVED.replace('"kind": "chains"', '"kind": []', 1), "something of the other variant", id="a list"),
         pytest.param(SAVED.replace('"more": ""', '"more": "mtu"'), "a RouteKey that can be is expected", id="a pair"),
+        pytest.param(
+            re.sub(r'("inverted": \w+,\s+"mark": [^}]+},\s+"more": ")"', r'\1x"', SAVED),
+            "a FibRule that can be is expected",
+            id="a rule's pair",
+        ),
         pytest.param(SAVED.replace('"length": 24', '"length": 99'), "a Prefix that can be is expected", id="a prefix"),
         pytest.param(SAVED.replace('"policy": "', '"policy": "x', 1), "FILE: policy: <the saved state>:1", id="policy"),
     ],

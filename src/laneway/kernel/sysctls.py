@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 _ROOT = Path("/proc/sys")
+_LONGEST = 4096  # bytes
 
 HOST_KEYS = ("net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding", "net/ipv4/conf/all/rp_filter")
 """Sysctls of the host's own that shape what laneway programs."""
@@ -39,8 +41,12 @@ def read(keys: Iterable[str]) -> dict[str, str]:
 
 
 def _value(key: str) -> str:
-    # A tab parts the numbers of a sysctl that holds several.
-    return " ".join((_ROOT / key).read_text(encoding="ascii").split())
+    return _parts((_ROOT / key).read_text(encoding="ascii"))
+
+
+def _parts(text: str) -> str:
+    """Return the value as laneway writes it: a tab parts the numbers of a sysctl that holds several."""
+    return " ".join(text.split())
 
 
 def run(op: Op, steps: Sequence[Step]) -> None:
@@ -52,8 +58,12 @@ def run(op: Op, steps: Sequence[Step]) -> None:
 
 def _write(step: Step) -> None:
     try:
-        (_ROOT / step.key).write_text(step.new, encoding="ascii")
-        present = _value(step.key)
+        file = os.open(f"{_ROOT}/{step.key}", os.O_RDWR | os.O_CLOEXEC)  # not by pathlib: there are thousands
+        try:
+            os.write(file, step.new.encode())
+            present = _parts(os.pread(file, _LONGEST, 0).decode())
+        finally:
+            os.close(file)
     except FileNotFoundError as error:
         raise StepFailed(step, f"there is no sysctl {step.key} on this host") from error
     except OSError as error:

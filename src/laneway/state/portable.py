@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn, Union, get_args, get_o
 from laneway.state.chains import BaseJump, Chain, ChainKey, Dnat, JumpKey, LeftoverKey, Snat
 from laneway.state.marks import FwMark
 from laneway.state.prefix import FAMILIES, Prefix
-from laneway.state.routing import Route, RouteKey
+from laneway.state.routing import FibRule, Route, RouteKey
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -203,8 +203,8 @@ def _makes_sense(value: Any) -> bool:  # noqa: ANN401  any noun
             return len(address) in _ADDRESS_SIZES and length <= len(address) * 8
         case Route(_, _, via):
             return not via or len(via) in _ADDRESS_SIZES
-        case RouteKey(more=more):
-            return len(more.split()) % 2 == 0
+        case RouteKey(more=more) | FibRule(more=more) if len(more.split()) % 2:
+            return False
         case Dnat(address) | Snat(address):
             return len(address) in _ADDRESS_SIZES
         case FwMark(number, mask):
