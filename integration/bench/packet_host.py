@@ -237,25 +237,18 @@ def _lay(text: str, variant: Variant, netns: set[str], without_bridges: bool) ->
     host = LinuxHost(chains=IptablesChains(variant))
     policy = load_text(text)
     desired = target(policy, HostState(), host.facts(UPLINKS)).desired
-    _leave_out_workloads(desired, netns)
+    desired = _without_workloads(desired, netns)
     if without_bridges:
         _leave_out_bridges(desired)
     host.run(plan(desired, HostState()))
 
 
-def _leave_out_workloads(state: HostState, netns: set[str]) -> None:
-    """Take the workloads that nobody measures out of a desired state."""
-    from laneway.state.links import HOST
+def _without_workloads(state: HostState, there: set[str]) -> HostState:
+    """Return a desired state less the workloads that nobody measures."""
+    from laneway.plan.implied import without_links
 
-    there = netns | {HOST}
-    state.netns = {key: value for key, value in state.netns.items() if key in there}
-    state.addresses = {key: None for key in state.addresses if key.netns in there}
-    state.routes = {key: value for key, value in state.routes.items() if key.netns in there}
-    state.links = {
-        key: link
-        for key, link in state.links.items()
-        if key.netns in there and (link.peer is None or link.peer.netns in there)
-    }
+    away = state.netns.keys() - there
+    return without_links(state, {key for key in state.links if key.netns in away}, away)
 
 
 def _leave_out_bridges(state: HostState) -> None:

@@ -134,6 +134,30 @@ def test_an_allow_that_is_withdrawn_ends_what_it_let_begin(router: Throwaway, la
         assert asked(router, address, 5432) == "refused"
 
 
+_KILLED = """
+import os, sys
+from laneway.cli.main import main
+from laneway.kernel import conntrack
+conntrack.forget = lambda _: os.kill(os.getpid(), 9)
+sys.argv = ["laneway", "apply", "/run/policy.toml"]
+main()
+"""
+
+
+def test_what_a_change_that_was_killed_would_have_ended_the_next_one_ends(router: Throwaway, laneway: Laneway) -> None:
+    apply(laneway, policy() + ALLOW)
+    with answering(router, "globex-db", "10.30.0.10", 5432):
+        assert gets(router, "10.30.0.10", 5432, "here")
+        router.run(["tee", "/run/policy.toml"], input=NORTH + policy())
+        assert router.run([sys.executable, "-c", _KILLED], check=False).returncode == -9
+        assert asked(router, "10.30.0.10", 5432) == "here", "nobody forgot it"
+
+        laneway("apply", "/run/policy.toml")
+
+        assert asked(router, "10.30.0.10", 5432) == "refused"
+    assert "cut off" not in laneway("apply", "/run/policy.toml").stderr
+
+
 def test_no_flow_to_a_published_port_outlives_its_tenant(router: Throwaway, laneway: Laneway) -> None:
     apply(laneway, policy(publish='["5353:5432/udp"]'))
     with answering(router, "globex-db", "10.30.0.10", 5432):
@@ -350,16 +374,18 @@ for tool in iptables ip6tables; do
     $tool -F FORWARD
 done
 """
+_FLUSH_NAT = "iptables -t nat -F POSTROUTING; ip6tables -t nat -F POSTROUTING"
 
 
+@pytest.mark.parametrize("flush", [pytest.param(_FLUSH, id="all"), pytest.param(_FLUSH_NAT, id="nat")])
 @pytest.mark.parametrize("address", ["203.0.113.9", "2001:db8:ffff::9"])
 def test_a_flow_that_began_while_the_rules_were_flushed_goes_on_in_its_lane(
-    router: Throwaway, laneway: Laneway, address: str
+    router: Throwaway, laneway: Laneway, address: str, flush: str
 ) -> None:
     router.sh(_PROVIDER + _PROVIDER6.replace("ip -n provider -6 route add fd00::/8 via 2001:db8:a::2", ""))
     router.run(["tee", "/run/policy.toml"], input=NORTH.replace("masquerade = false", "") + policy())
     laneway("apply", "/run/policy.toml")
-    router.sh(_FLUSH)
+    router.sh(flush)
     assert asked(router, address, 80) == "", "untranslated: there is no way back"
 
     laneway("apply", "/run/policy.toml")

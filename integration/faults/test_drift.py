@@ -63,6 +63,10 @@ DAMAGE = {
     "a rule of ours that we did not write": Damage(
         "ip rule add pref 10900 fwmark 0x110000/0xffff0000 lookup main protocol 147", (("fib_rules", "pref 10900"),)
     ),
+    "a rule of our protocol without a mark": Damage(
+        "ip rule add pref 10900 lookup 1234 protocol 147; ip rule add pref 10900 fwmark 1/1 lookup 1234 protocol 147",
+        (("fib_rules", "pref 10900 fwmark 0x1/0x1"), ("fib_rules", "pref 10900 lookup 1234")),
+    ),
     "a deleted default": Damage(
         "ip route del default via 192.0.2.1 table 20017 proto 147", (("routes", "default via 192.0.2.1"),)
     ),

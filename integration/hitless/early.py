@@ -24,7 +24,10 @@ _HEADERS = {4: (20, 9, slice(12, 16)), 6: (40, 6, slice(8, 24))}  # length, plac
 
 
 def send_from_the_first_moment(lab: Lab, netns: str, port: int) -> None:
-    """Let a process wait for the namespace, enter it and send to `port` of the internet until the lab ends."""
+    """Let a process wait for the namespace, enter it and send to `port` of the internet until the lab ends.
+
+    Every other packet begins a flow.
+    """
     lab.sandbox.spawn(lambda: _early_bird(netns, port))
 
 
@@ -38,11 +41,13 @@ def _early_bird(netns: str, port: int) -> None:
             break
         time.sleep(PAUSE)
     kinds = {4: socket.AF_INET, 6: socket.AF_INET6}
-    senders = {family: socket.socket(kind, socket.SOCK_DGRAM) for family, kind in kinds.items()}
+    known = {family: socket.socket(kind, socket.SOCK_DGRAM) for family, kind in kinds.items()}
     while True:
-        for family, sender in senders.items():
-            with suppress(OSError):  # no way out yet, or a refusal
-                sender.sendto(b"early", (TARGETS[family], port))
+        for family, kind in kinds.items():
+            with socket.socket(kind, socket.SOCK_DGRAM) as new:
+                for sender in (known[family], new):
+                    with suppress(OSError):  # no way out yet, or a refusal
+                        sender.sendto(b"early", (TARGETS[family], port))
         time.sleep(PAUSE)
 
 

@@ -207,3 +207,42 @@ def test_a_workload_that_sends_from_its_first_moment_leaves_by_its_lane_and_no_o
         sources = lab.call(lambda: apply_slowly(variant))
 
     assert sources == {"eth0": set(), "eth1": {"198.51.100.2", "2001:db8:b::2"}}
+
+
+HERE, THERE = (
+    """
+[uplinks.north]
+interface = "{}"
+gateways = ["{}", "{}"]
+""".format(*each)
+    + OTHER.format(uplink="north", port=9000)
+    for each in (("eth0", "192.0.2.1", "2001:db8:a::1"), ("eth1", "198.51.100.1", "2001:db8:b::1"))
+)
+
+
+def move_and_fail(variant: Variant) -> dict[str, set[str]]:
+    """Move an uplink to another interface, slowly, fail at the end and go back; return who sent by what meanwhile."""
+    taps = {interface: Tap(interface) for interface in ("eth0", "eth1")}
+    scene = look_at(policy(THERE, variant))
+    scene.kernel.run = _followed_by_a_pause(scene.kernel.run)  # type: ignore[method-assign, assignment]
+    scene.kernel.forget = _refuse  # type: ignore[method-assign, assignment]
+    with pytest.raises(HostRefused, match="broken on purpose"):
+        transact(scene.kernel, desired=scene.aim.desired, observed=scene.observed, field=scene.aim.lanes.field)
+    time.sleep(0.5)
+    return {interface: tap.sources(MOVING) for interface, tap in taps.items()}
+
+
+def _refuse(*_: object) -> None:
+    raise HostRefused("broken on purpose", "mend it")
+
+
+@pytest.mark.parametrize("variant", ["nft", "legacy"])
+def test_an_uplink_that_moves_translates_all_that_leaves_by_it_there_and_back(variant: Variant) -> None:
+    with Lab(policy(ROUND[1], variant)) as lab:
+        lab.call(lambda: carry_out(look_at(policy(HERE, variant))).changed)
+        send_from_the_first_moment(lab, "moving-app", MOVING)
+        time.sleep(2.5)
+
+        sources = lab.call(lambda: move_and_fail(variant))
+
+    assert sources == {"eth0": {"192.0.2.2", "2001:db8:a::2"}, "eth1": {"198.51.100.2", "2001:db8:b::2"}}

@@ -109,7 +109,7 @@ def test_the_journal_tells_how_far_a_killed_change_came(memory: Path) -> None:
     told = journal.interruption(store.journal())
 
     assert told == journal.Interruption(3, len(steps), os.getpid())
-    assert journal.before(store.journal()) == observed
+    assert journal.before_a_cut(store.journal()) == observed
 
 
 def test_a_directory_that_cannot_be_written_refuses_before_anything_is_touched(memory: Path) -> None:

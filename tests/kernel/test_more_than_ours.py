@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import socket
+from typing import TYPE_CHECKING
 
 import pytest
 
+from laneway.errors import HostRefused
 from laneway.kernel import route_extras, rule_selectors, set_messages
 from laneway.kernel.foreign import rule_text
 from laneway.kernel.netlink import attribute, attributes, nested, text
@@ -18,6 +20,9 @@ from laneway.state.marks import FwMark
 from laneway.state.prefix import ANY, prefix
 from laneway.state.routing import FibRule, Route, RouteKey, RouteKind, RuleAction, add_routes
 from laneway.state.sets import MAX_ENTRIES, IpSet, SetEntry, SetType
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 LEAF = FibRule(4, 10589, RuleAction.LOOKUP, FwMark(0x110000, 0xFFFF0000), 20017)
 DEFAULT = RouteKey("", 20017, ANY[4], 0)
@@ -130,3 +135,10 @@ def test_an_entry_that_excepts_goes_before_ours_comes() -> None:
     assert [command(step) for step in steps] == ["ipset del lw-net4 10.20.0.0/24", "ipset add lw-net4 10.20.0.0/24"]
     back = plan(HostState(entries={excepted: None}), HostState(entries={NET: None}))
     assert [(step.op, step.key) for step in back] == [(Op.DELETE, NET), (Op.CREATE, excepted)]
+
+
+@pytest.mark.parametrize("reader", [rule_selectors.read, route_extras.read], ids=["rule", "route"])
+@pytest.mark.parametrize("words", ["odd", "foo bar", "from zz", "sport 1", "tos x", "mtu -1", "attribute99999999 00"])
+def test_what_the_kernel_never_said_is_refused(reader: Callable[[str], object], words: str) -> None:
+    with pytest.raises(HostRefused, match="of the kernel's says"):
+        reader(words)

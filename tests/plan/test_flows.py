@@ -139,7 +139,8 @@ def test_an_uplink_on_another_interface_forgets_who_reached_the_host_by_the_old_
 
 def test_what_began_while_a_jump_was_missing_begins_again_in_its_lane() -> None:
     desired = target(world(ACME, GLOBEX), HostState(), FACTS).desired
-    flushed = desired.replaced(jumps={key: each for key, each in desired.jumps.items() if key.family == 6})
+    left = {key: each for key, each in desired.jumps.items() if key.family == 6 or key.table == "nat"}
+    flushed = desired.replaced(jumps=left)
     doors = Doors(closed_flows(plan(desired, flushed), desired, FIELD))
     untranslated = Ends(WEB, HOST, HOST, 17, 53)
 
@@ -147,6 +148,17 @@ def test_what_began_while_a_jump_was_missing_begins_again_in_its_lane() -> None:
     assert not doors.shut(untranslated._replace(mark=FIELD.mark(2, 1).value))
     assert not doors.shut(untranslated._replace(source=ip_address("10.0.9.10").packed))
     assert not doors.shut(untranslated._replace(source=ip_address("fd00:1::10").packed)), "IPv6 kept its jumps"
+
+
+def test_what_began_untranslated_while_nat_was_away_begins_again() -> None:
+    desired = target(world(ACME, GLOBEX), HostState(), FACTS).desired
+    jumps = {key: each for key, each in desired.jumps.items() if key.base != "POSTROUTING"}
+    doors = Doors(closed_flows(plan(desired, desired.replaced(jumps=jumps)), desired, FIELD))
+    untranslated = Ends(WEB, HOST, HOST, 17, 53, mark=FIELD.mark(2, 1).value)
+
+    assert doors.shut(untranslated)
+    assert not doors.shut(untranslated._replace(sees_source=False)), "it has its translation"
+    assert not doors.shut(untranslated._replace(mark=FIELD.crossing.value)), "between tenants nothing is translated"
 
 
 def test_a_first_apply_has_nobodys_flows_to_look_for() -> None:

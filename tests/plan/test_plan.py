@@ -7,12 +7,15 @@ from itertools import pairwise
 import pytest
 
 from laneway.apply.target import target
+from laneway.lanes.field import MarkField
 from laneway.plan.diff import Delta, diff
+from laneway.plan.flows import moved_flows
 from laneway.plan.plan import plan
 from laneway.plan.steps import Op, Step, merged
 from laneway.plan.words import command, fib_rule_text
 from laneway.state.host import HostState
-from laneway.state.routing import RuleAction, add_rules
+from laneway.state.marks import FwMark
+from laneway.state.routing import FibRule, RuleAction, add_rules
 from tests.worlds import FACTS, crowd, tenant, world
 
 
@@ -53,12 +56,12 @@ def test_a_lane_can_carry_before_a_packet_is_marked_for_it() -> None:
     assert max(last_rule, last_route) < first_mark < first_entry
 
 
-def test_the_walls_stand_before_a_workload_can_send() -> None:
+def test_the_walls_stand_and_nat_translates_before_a_workload_can_send() -> None:
     steps = plan(desired("acme"), HostState())
 
-    walls = [i for i in positions(steps, kind="jumps") if steps[i].key.table in ("filter", "raw")]
+    walls = [i for i in positions(steps, kind="jumps") if steps[i].key.table in ("filter", "nat", "raw")]
     sends = ("netns", "links", "addresses", "routes", "sysctls")
-    assert len(walls) == 6
+    assert len(walls) == 12
     assert max(walls) < min(at for kind in sends for at in positions(steps, kind=kind))
 
 
@@ -198,3 +201,27 @@ def test_a_rule_that_is_there_again_goes_and_leaves_one() -> None:
 
     assert [(step.op, step.kind) for step in steps] == [(Op.DELETE, "fib_rules")] * 2
     assert {command(step) for step in steps} == {f"ip -{rule.family} rule del {fib_rule_text(rule)}"}
+
+
+def test_a_link_that_was_left_down_gets_its_sysctls_before_it_comes_up() -> None:
+    wanted = desired("acme")
+    key = next(key for key, link in wanted.links.items() if link.kind == "bridge")
+    present = wanted.replaced(
+        links={**wanted.links, key: wanted.links[key]._replace(up=False)},
+        sysctls={name: value for name, value in wanted.sysctls.items() if not name.endswith(f"{key.name}/accept_ra")},
+    )
+
+    assert [(step.kind, step.op) for step in plan(wanted, present)] == [
+        ("sysctls", Op.CREATE),
+        ("links", Op.REPLACE),
+    ]
+
+
+def test_a_rule_of_our_protocol_without_a_mark_can_be_planned_away_beside_one_with_it() -> None:
+    stray = FibRule(4, 4999, RuleAction.LOOKUP, None, 1234)
+    present = {stray: None, stray._replace(mark=FwMark(1, 1)): None, stray._replace(action=RuleAction.NOP): None}
+
+    steps = plan(HostState(), HostState(fib_rules=present))
+
+    assert {step.key for step in steps} == present.keys()
+    assert moved_flows(steps, HostState(fib_rules=present), MarkField.of(0xFFFF0000, 7)) == (FwMark(1, 1),)

@@ -1,7 +1,8 @@
 """The journal: how the host was, and how far a change has come, on disk before the change goes that far.
 
 Nothing needs it to find out what on the host is laneway's, which the kernel tells. It is there for people, for the
-message of the next apply, and because a disk that cannot take it is better found out before anything is touched.
+message of the next apply, and because a disk that cannot take it is better found out before anything is touched. By it
+the next apply knows, too, which flows a change that was cut off would have made the kernel forget.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from laneway.apply import snapshot
 from laneway.apply.durable import make_directory, put_in_place, refusals, write_synced
+from laneway.errors import HostRefused
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -83,7 +85,9 @@ def interruption(path: Path) -> Interruption | None:
         return None
 
 
-def before(path: Path) -> HostState:
-    """Return how the host was when the journal was begun; raises HostRefused."""
-    with refusals("the journal cannot be read"):
+def before_a_cut(path: Path) -> HostState | None:
+    """Return how the host was when a journal that nobody took away was begun; None when it does not tell."""
+    try:
         return snapshot.load(path.read_bytes()[_HEAD_SIZE:])
+    except (OSError, HostRefused):
+        return None

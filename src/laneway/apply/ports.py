@@ -43,6 +43,9 @@ class Kernel(Protocol):
 class Ledger(Protocol):
     """Who writes down what a transaction does; each method raises HostRefused when it cannot."""
 
+    def interrupted(self) -> HostState | None:
+        """Return how the host was before a change that was cut off, which may have left flows without their lane."""
+
     def begin(self, before: HostState, steps: Sequence[Step]) -> None:
         """Write down how the host is and what is about to be done; when it cannot, nothing is touched."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from laneway.apply import generations, pending, store
+from laneway.apply import generations, journal, pending, store
 from laneway.apply.durable import refusals
 from laneway.apply.journal import UNTOUCHED, Journal
 from laneway.policy.write import to_toml
@@ -57,10 +57,15 @@ class Record:
         """Return the note of the change if it now waits for its confirmation."""
         return self._pending
 
+    def interrupted(self) -> HostState | None:
+        """Return how the host was before a change that was cut off, or None where that is not to be known."""
+        return journal.before_a_cut(store.journal())
+
     def begin(self, before: HostState, steps: Sequence[Step]) -> None:
         """Write down everything that could find no room later; raises HostRefused, and leaves nothing of it then."""
         try:
-            self._journal.begin(before, steps)
+            earlier = self.interrupted()
+            self._journal.begin(before if earlier is None else earlier, steps)
             self._make_draft(steps)
             if self._confirmation is not None:
                 asked = self._confirmation
@@ -127,6 +132,10 @@ class Reversion:
     def __init__(self, change: Pending) -> None:
         """Take the note of the change."""
         self._change = change
+
+    def interrupted(self) -> HostState | None:
+        """Return how the host was before a change that was cut off, or None where that is not to be known."""
+        return journal.before_a_cut(store.journal())
 
     def begin(self, before: HostState, steps: Sequence[Step]) -> None:
         """Do nothing: the note of the change stays until it is taken back."""

@@ -48,6 +48,9 @@ class Outcome:
 class NoLedger:
     """Writes nothing down: for a host that lives no longer than the process."""
 
+    def interrupted(self) -> None:
+        """Know of nothing."""
+
     def begin(self, before: HostState, steps: Sequence[Step]) -> None:
         """Do nothing."""
 
@@ -80,6 +83,10 @@ def transact(  # noqa: PLR0913  what a transaction is about, by name
     ledger = ledger or NoLedger()
     steps = plan(desired, observed)
     with held():
+        origins = [(steps, observed)] if steps else []
+        earlier = ledger.interrupted()
+        if earlier is not None:  # what it would have made the kernel forget is forgotten now
+            origins.append((plan(desired, earlier), earlier))
         if steps:
             ledger.begin(observed, steps)
         done: list[Step] = []
@@ -87,7 +94,9 @@ def transact(  # noqa: PLR0913  what a transaction is about, by name
             _run(kernel, steps, done, progress, ledger)
             if steps:
                 _prove(kernel, desired, steps)
-                kernel.forget(moved_flows(steps, observed, field), closed_flows(steps, desired, field))
+            for way, origin in origins:
+                kernel.forget(moved_flows(way, origin, field), closed_flows(way, desired, field))
+            if steps:
                 _heed("after the last step")
             ledger.keep()
         except BaseException as error:  # a bug must not leave half a plan behind either

@@ -28,14 +28,14 @@ _OF_A_BRIDGE = (
     # asks for no neighbour (ndisc.c); waiting for such a claim would cost a second, too.
     ("net/ipv6/conf/{}/accept_ra", "0"),
     ("net/ipv6/conf/{}/accept_dad", "0"),
-    ("net/ipv6/conf/{}/disable_ipv6", "0"),
 )
+_OF_A_BRIDGE_WITH_IPV6 = (("net/ipv6/conf/{}/disable_ipv6", "0"),)  # whatever links have here by default
 _OF_A_PORT = (
     # A port passes frames on and speaks for nobody. With an address of its own it would be another way to the host, and
     # three more routes for the kernel to walk with every FIB rule.
     ("net/ipv6/conf/{}/disable_ipv6", "1"),
 )
-SYSCTLS = {LinkKind.BRIDGE: _OF_A_BRIDGE, LinkKind.VETH: _OF_A_PORT}
+SYSCTLS = {LinkKind.BRIDGE: _OF_A_BRIDGE + _OF_A_BRIDGE_WITH_IPV6, LinkKind.VETH: _OF_A_PORT}
 """What the host's links of laneway's have otherwise than the kernel has it, by kind: keys, for a name, and values."""
 
 
@@ -64,7 +64,7 @@ def _bridge(resident: Resident, state: HostState) -> None:
     for family in FAMILIES:
         for subnet in resident.subnets[family]:
             state.addresses[AddressKey(HOST, name, Prefix(gateway_of(subnet), subnet.length))] = None
-    for key, value in SYSCTLS[LinkKind.BRIDGE]:
+    for key, value in _OF_A_BRIDGE + (_OF_A_BRIDGE_WITH_IPV6 if resident.subnets[IPV6] else ()):
         state.sysctls[key.format(name)] = value
 
 
@@ -79,7 +79,7 @@ def _workload(resident: Resident, workload: Workload, state: HostState) -> None:
     state.links[LinkKey(HOST, port)] = Link(
         LinkKind.VETH, GROUP, master=resident.bridge, peer=inner, hairpin=True, alias=alias
     )
-    for key, value in SYSCTLS[LinkKind.VETH]:
+    for key, value in _OF_A_PORT:
         state.sysctls[key.format(port)] = value
     state.links[inner] = Link(LinkKind.PEER, GROUP)
     for address in workload.addresses:

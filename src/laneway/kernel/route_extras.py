@@ -6,9 +6,10 @@ service is still not the route that we wrote, and to be deleted, or put back, it
 
 from __future__ import annotations
 
-from struct import Struct
+from struct import Struct, error
 from typing import TYPE_CHECKING, NamedTuple
 
+from laneway.errors import HostRefused
 from laneway.kernel.netlink import attribute, attributes, nested, u32
 from laneway.state.prefix import Prefix, address_text, prefix
 from laneway.state.routing import PLACE
@@ -61,7 +62,15 @@ def _words(header: Header, found: Mapping[int, bytes]) -> Iterator[str]:
 
 
 def read(words: str) -> tuple[Header, bytes]:
-    """Return the header and the attributes that say `words`."""
+    """Return the header and the attributes that say `words`; raises HostRefused for what no route says."""
+    try:
+        return _read(words)
+    except (ValueError, OSError, error) as wrong:
+        message = f"no route of the kernel's says {words!r}"
+        raise HostRefused(message, "the file that says so was not written by laneway, or was changed since") from wrong
+
+
+def _read(words: str) -> tuple[Header, bytes]:
     header = Header()
     parts: list[bytes] = []
     metrics: list[bytes] = []

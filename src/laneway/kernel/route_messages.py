@@ -242,8 +242,12 @@ def rules(bodies: Iterable[bytes]) -> Iterator[SeenRule]:
         yield SeenRule(rule, ours, body)
 
 
-def rule_request(op: Op, rule: FibRule) -> Request:
-    """Return the request for our FIB rule, with every selector: a deletion takes the first rule that fits."""
+def rule_request(op: Op, rule: FibRule, *, alone: bool = True) -> Request:
+    """Return the request for our FIB rule, with every selector: a deletion takes the first rule that fits.
+
+    Whether a rule is there already the kernel finds out by a comparison with all, which is asked of one that is made
+    `alone`. Of many it is seen when they are read back.
+    """
     parts = [u32(_FRA_PRIORITY, rule.priority), attribute(_FRA_PROTOCOL, _OURS)]
     if rule.mark is not None:
         parts += [u32(_FRA_FWMARK, rule.mark.value), u32(_FRA_FWMASK, rule.mark.mask)]
@@ -257,5 +261,5 @@ def rule_request(op: Op, rule: FibRule) -> Request:
     header = _RULE.pack(AF[rule.family], to, from_, tos, 0, RULE_ACTIONS[rule.action], flags)
     if op is Op.DELETE:
         return Request(RTM_DELRULE, 0, header + b"".join(parts))
-    # Without NLM_F_EXCL, for which the kernel compares it with every rule: that it was there is seen in reading back.
-    return Request(RTM_NEWRULE, NLM_F_CREATE, header + b"".join(parts))
+    made = CREATE if alone and PLACE not in rule.more.split() else NLM_F_CREATE
+    return Request(RTM_NEWRULE, made, header + b"".join(parts))

@@ -49,4 +49,6 @@ def _encoder(op: Op) -> Callable[[NetlinkSocket, Step], Request | None]:
 
 def run_rules(kernel: NetlinkSocket, op: Op, steps: Sequence[Step]) -> None:
     """Do steps of the kind "fib_rules"; raises StepFailed."""
-    deliver(kernel, [(step, rule_request(op, step.key)) for step in steps])
+    alone = len(steps) == 1
+    special = {errno.EEXIST: "the rule is there already"}
+    deliver(kernel, [(step, rule_request(op, step.key, alone=alone)) for step in steps], special=special)

@@ -6,9 +6,10 @@ deleted, or put back, it has to be named in full.
 
 from __future__ import annotations
 
-from struct import Struct
+from struct import Struct, error
 from typing import TYPE_CHECKING, NamedTuple
 
+from laneway.errors import HostRefused
 from laneway.kernel.netlink import attribute, string
 from laneway.state import routing
 from laneway.state.prefix import Prefix, prefix
@@ -121,7 +122,15 @@ def suppressors(found: Mapping[int, bytes]) -> Iterator[str]:
 
 
 def read(words: str) -> tuple[Header, bytes]:
-    """Return the header and the attributes that say `words`."""
+    """Return the header and the attributes that say `words`; raises HostRefused for what no rule says."""
+    try:
+        return _read(words)
+    except (ValueError, OSError, error) as wrong:
+        message = f"no rule of the kernel's says {words!r}"
+        raise HostRefused(message, "the file that says so was not written by laneway, or was changed since") from wrong
+
+
+def _read(words: str) -> tuple[Header, bytes]:
     header = Header()
     parts: list[bytes] = []
     each = iter(words.split())

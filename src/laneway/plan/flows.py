@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 from laneway.compile.names import CLASS_OF, DNAT, IN, OWN_SNAT, SNAT, allow_set, host_set, src_set
 from laneway.plan.steps import Op
-from laneway.state.chains import ChainRule, Dnat, Mark, Protocol, SetConnMark, ToPorts, ToPrefix
+from laneway.state.chains import ChainRule, Dnat, Mark, Protocol, SetConnMark, ToPorts, ToPrefix, XtTable
 from laneway.state.flows import Closed
 from laneway.state.prefix import FAMILIES, Prefix
-from laneway.state.routing import RuleAction
+from laneway.state.routing import PLACE, RuleAction
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -56,7 +56,9 @@ def _of_entries(steps: Iterable[Step]) -> Iterator[FwMark]:
 
 def _of_lanes(steps: Iterable[Step]) -> Iterator[FwMark]:
     for step in steps:
-        if step.kind == "fib_rules" and step.op == Op.DELETE and step.key.action == RuleAction.LOOKUP:
+        gone = step.kind == "fib_rules" and step.op == Op.DELETE and step.key.action == RuleAction.LOOKUP
+        # One of ours has a mark; and one that was there twice is still there.
+        if gone and step.key.mark is not None and PLACE not in step.key.more.split():
             yield step.key.mark
 
 
@@ -93,14 +95,24 @@ def closed_flows(steps: Sequence[Step], desired: HostState, field: MarkField) ->
 
 
 def _without_lane(steps: Sequence[Step], desired: HostState, field: MarkField) -> Iterator[Closed]:
-    """Yield what workloads that were there began while somebody had taken out a jump of ours.
+    """Yield what workloads that were there began while somebody had taken out a jump of ours, or stood before it.
 
-    It went by the host's own routes, and conntrack would leave it without its translation for as long as it lives.
+    It went by the host's own routes, or untranslated by its lane, and would for as long as conntrack knows it.
     """
-    homes = {src_set(step.key.family) for step in steps if step.kind == "jumps" and step.op == Op.CREATE}
+    jumps = [step.key for step in steps if step.kind == "jumps" and step.op != Op.DELETE]
     new = {step.key for step in steps if step.kind == "netns" and step.op == Op.CREATE}
-    if homes and not desired.netns.keys() <= new:
-        yield from (Closed(source=each.net, mark=field.unmarked) for each in desired.entries if each.set in homes)
+    if desired.netns.keys() <= new:
+        return
+    lanes = {rule.mark for rule in desired.fib_rules if rule.action == RuleAction.LOOKUP and rule.mark is not None}
+    numbers = {field.uplink_of(lane) for lane in lanes} - {field.uplink_of(field.crossing)}
+    uplinks = [field.by_uplink(number) for number in sorted(numbers)]
+    homes = {src_set(family): family for family in {key.family for key in jumps}}
+    untranslated = {key.family for key in jumps if key.table == XtTable.NAT}
+    for entry in desired.entries:
+        if entry.set in homes:
+            yield Closed(source=entry.net, mark=field.unmarked)
+            if homes[entry.set] in untranslated:
+                yield from (Closed(source=entry.net, mark=mark, direct=True) for mark in uplinks)
 
 
 def _of_doors(gone: Iterable[SetEntry], field: MarkField) -> Iterator[Closed]:

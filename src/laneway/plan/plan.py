@@ -1,9 +1,10 @@
 """The difference between what a host should hold and what it holds, as steps in a safe order.
 
-Creation begins with the walls: a workload may send from the moment its link is up, and until its lane is there nothing
-of it gets out. Then it goes from what others stand on to what stands on others, and new comes before old: a lane has
-its routes and rules before a packet is marked for it. Deletion begins with what sends packets (set entries, routes),
-takes the tenant's links next, and only then the FIB rules, which refuse what has no route, and the walls around them.
+Creation begins with the walls, and with what translates: a workload may send from the moment its link is up, and until
+its lane is there nothing of it gets out; nor does anything, by an uplink that moves, with its own address. Then it goes
+from what others stand on to what stands on others, and new comes before old: a lane has its routes and rules before a
+packet is marked for it. Deletion begins with what sends packets (set entries, routes), takes the tenant's links next,
+and only then the FIB rules, which refuse what has no route, and the walls around them.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from laneway.plan.steps import Op, Step
 from laneway.state.chains import ChainRule, Jump, XtTable
 from laneway.state.host import recorded_priors
 from laneway.state.links import HOST, LinkKey, LinkKind
+from laneway.state.marks import FwMark
 from laneway.state.routing import TERMINATOR_METRIC, RuleAction
 
 if TYPE_CHECKING:
@@ -59,8 +61,8 @@ DELETE_ORDER = (
 LEFTOVERS = ("priors", "chains", "jumps")
 """Kinds of what may be left in the other variant of iptables, in the order of creation."""
 
-_WALLS = frozenset((XtTable.FILTER, XtTable.RAW))
-"""The tables whose chains only refuse: what they are given early lets nothing out."""
+_BEFORE_ROUTES = frozenset((XtTable.FILTER, XtTable.NAT, XtTable.RAW))
+"""The tables that must be ready when a route leads anywhere: what filter lets out, nat translates."""
 
 _WITH_MORE = frozenset(("fib_rules", "entries", "routes"))
 """Kinds of objects that somebody can have given more than laneway gives them."""
@@ -90,13 +92,14 @@ def _made(deltas: Mapping[str, Delta[Any, Any]], our_links: set[str]) -> Iterato
     down = [_made_down(step) for step in links]
     on_links, sysctls = _parted(made["sysctls"], lambda step: not our_links.isdisjoint(step.key.split("/")[3:4]))
     look_ups, ladder = _parted(made["fib_rules"], lambda step: step.key.action == RuleAction.LOOKUP)
-    walls, chains = _parted(made["chains"], lambda step: step.key.table in _WALLS)
-    gates, jumps = _parted(made["jumps"], lambda step: step.key.table in _WALLS)
+    walls, chains = _parted(made["chains"], lambda step: step.key.table in _BEFORE_ROUTES)
+    gates, jumps = _parted(made["jumps"], lambda step: step.key.table in _BEFORE_ROUTES)
     # With every IPv6 rule the kernel walks all IPv6 tables and routes (fib6_rules.c), with every link that comes up all
     # tables. A look-up makes its table, an address its routes: so the look-ups come between them, and the others before
     # there is anything to walk. Until it has routes a lane is closed.
     yield from (*ladder, *made["sets"], *walls, *gates, *made["netns"])
-    yield from (*down, *on_links, *_raised(links, down), *_leaders_first(look_ups), *made["addresses"])
+    changed = (step for step in down if step.old != step.new)
+    yield from (*changed, *on_links, *_raised(links, down), *_leaders_first(look_ups), *made["addresses"])
     yield from (*made["priors"], *sysctls, *made["routes"], *made["files"])
     yield from (*chains, *jumps, *made["leftovers"], *made["entries"])
 
@@ -108,12 +111,12 @@ def _creation(kind: str, delta: Delta[Any, Any]) -> Iterator[Step]:
 
 
 def _made_down(step: Step) -> Step:
-    """Return the step that makes a link of the host, if it does, so that the link is still down.
+    """Return the step that makes or changes a link of the host so that the link is still down, if it is not up now.
 
     It comes up when it has its sysctls. A workload's own end comes up at once, without a carrier.
     """
     link = step.new
-    anew = step.op == Op.CREATE or not link.can_be_made_of(step.old)
+    anew = step.op == Op.CREATE or not step.old.up or not link.can_be_made_of(step.old)
     return step._replace(new=link._replace(up=False)) if anew and link.kind != LinkKind.PEER else step
 
 
@@ -201,18 +204,20 @@ def _creation_rank(step: Step) -> Any:  # noqa: ANN401, PLR0911  keys of every k
             return key
 
 
-def _fib_rank(rule: FibRule) -> tuple[int, bool, int, bool, FibRule]:
+def _fib_rank(rule: FibRule) -> tuple[int, bool, int, bool, tuple[Any, ...]]:
     """Rank blocks from the last to the first, each before the goto to it: others' way past the ladder comes first.
 
     Look-ups come last, in the order of their marks: the kernel's list of IPv6 tables then begins with the newest
     lane's, as that of IPv4. Until it has its look-ups, a block refuses: a goto to nothing is passed over (fib_rules.c),
     and what follows it is the end of its block.
     """
+    mark = rule.mark or FwMark(0, 0)  # somebody else's of our protocol may have none
+    among = (rule.action, rule.mark is not None, mark, rule.target, rule.inverted, rule.more)
     if rule.action == RuleAction.LOOKUP:
-        return (rule.family, True, rule.priority, False, rule)
+        return (rule.family, True, rule.priority, False, among)
     jumps = rule.action == RuleAction.GOTO
     stands = max(rule.priority, rule.target) if jumps else rule.priority
-    return (rule.family, False, -stands, jumps, rule)
+    return (rule.family, False, -stands, jumps, among)
 
 
 def _without_implied(steps: list[Step], observed: HostState) -> Iterator[Step]:
