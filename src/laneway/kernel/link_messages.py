@@ -144,11 +144,11 @@ def links(bodies: Iterable[bytes]) -> Iterator[SeenLink]:
 
 def carried_sysctls(link: SeenLink) -> Iterator[tuple[str, str]]:
     """Yield key and value of the sysctls of `link` that laneway sets on its bridges and their ports."""
-    families = attributes(link.per_family)
+    families = {family: attributes(body) for family, body in attributes(link.per_family).items()}
     for of, key, family, kind, place in _CARRIED:
         if of != link.kind:
             continue
-        values = attributes(families.get(family, b"")).get(kind, b"")
+        values = families.get(family, {}).get(kind, b"")
         if len(values) >= place * 4 + 4:
             yield key.format(link.name), str(_SIGNED.unpack_from(values, place * 4)[0])
 

@@ -101,7 +101,7 @@ def _without_lane(steps: Sequence[Step], desired: HostState, field: MarkField) -
     """
     jumps = [step.key for step in steps if step.kind == "jumps" and step.op != Op.DELETE]
     new = {step.key for step in steps if step.kind == "netns" and step.op == Op.CREATE}
-    if desired.netns.keys() <= new:
+    if not jumps or desired.netns.keys() <= new:
         return
     lanes = {rule.mark for rule in desired.fib_rules if rule.action == RuleAction.LOOKUP and rule.mark is not None}
     numbers = {field.uplink_of(lane) for lane in lanes} - {field.uplink_of(field.crossing)}
