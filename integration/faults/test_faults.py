@@ -398,7 +398,7 @@ def test_what_the_kernel_wants_from_the_start_changes_nothing(
 
 
 @pytest.mark.parametrize("calls", [calls for calls, _ in WANTS.values()], ids=WANTS)
-@pytest.mark.parametrize("event", [1, 30])
+@pytest.mark.parametrize("event", [1, 20])
 def test_what_the_kernel_wants_from_the_middle_on_is_told_in_commands(
     nft: Throwaway, calls: tuple[seccomp.Refused, ...], event: int
 ) -> None:

@@ -56,7 +56,8 @@ class Tap:
 
     def __init__(self, interface: str) -> None:
         """Begin to listen."""
-        self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(_ETH_P_ALL))
+        # Of protocol 0 until it is bound: it would hear every interface until then (packet(7)).
+        self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0)
         self._socket.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _ROOM)
         self._socket.bind((interface, _ETH_P_ALL))
 

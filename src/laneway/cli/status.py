@@ -139,11 +139,10 @@ def _figures(scene: "Scene") -> "Figures":
 
 def _tell(view: View, *, as_json: bool) -> None:
     from laneway.cli import tell
-    from laneway.plan.steps import merged
 
     if as_json:
         shown = {key: value for key, value in view.data.items() if key != "steps"}
-        output.answer({"in_sync": not view.steps, "drift": tell.as_json(merged(view.steps), view.host), **shown})
+        output.answer({"in_sync": not view.steps, "drift": tell.as_json(view.steps, view.host), **shown})
         return
     from rich.console import Console
 
