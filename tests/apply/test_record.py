@@ -112,6 +112,23 @@ def test_the_journal_tells_how_far_a_killed_change_came(memory: Path) -> None:
     assert journal.before_a_cut(store.journal()) == observed
 
 
+def test_what_was_before_a_change_that_was_cut_off_is_known_until_one_is_kept(memory: Path) -> None:
+    kernel = FakeKernel()
+    before, between = kernel.read(), target(crowd(1), kernel.read(), kernel.facts(["eth0", "eth1"])).desired
+    Record(crowd(1)).begin(before, plan(between, before))
+
+    failed = Record(crowd(2))
+    assert failed.interrupted() == before
+    failed.begin(between, plan(before, between))
+    failed.drop()
+
+    kept_one = Record(crowd(2))
+    assert kept_one.interrupted() == before
+    kept_one.begin(between, plan(before, between))
+    kept_one.keep()
+    assert Record(crowd(2)).interrupted() is None
+
+
 def test_a_directory_that_cannot_be_written_refuses_before_anything_is_touched(memory: Path) -> None:
     memory.parent.mkdir(exist_ok=True)
     memory.write_text("a file")

@@ -62,11 +62,15 @@ class Journal:
             os.pwrite(self._file, self._head(done), 0)
             os.fdatasync(self._file)
 
-    def end(self) -> None:
-        """Take the journal away; the change is over."""
+    def leave(self) -> None:
+        """Let the journal stay: there is still something to be made up for."""
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
+
+    def end(self) -> None:
+        """Take the journal away; the change is over."""
+        self.leave()
         with refusals("the journal could not be removed"):
             if self._path.exists():  # or else a read-only disk would refuse what need not be done
                 self._path.unlink()

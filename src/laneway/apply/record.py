@@ -47,6 +47,7 @@ class Record:
         self._destroyed = destroyed
         self._confirmation = confirmation
         self._journal = Journal(store.journal())
+        self._earlier: HostState | None = None
         self._draft: Draft | None = None
         self._pending: Pending | None = None
         self.generation = 0
@@ -59,13 +60,13 @@ class Record:
 
     def interrupted(self) -> HostState | None:
         """Return how the host was before a change that was cut off, or None where that is not to be known."""
-        return journal.before_a_cut(store.journal())
+        self._earlier = journal.before_a_cut(store.journal())
+        return self._earlier
 
     def begin(self, before: HostState, steps: Sequence[Step]) -> None:
         """Write down everything that could find no room later; raises HostRefused, and leaves nothing of it then."""
         try:
-            earlier = self.interrupted()
-            self._journal.begin(before if earlier is None else earlier, steps)
+            self._journal.begin(before if self._earlier is None else self._earlier, steps)
             self._make_draft(steps)
             if self._confirmation is not None:
                 asked = self._confirmation
@@ -109,7 +110,10 @@ class Record:
             self._draft.drop()
         if self._pending is not None:
             pending.remove(self._pending.path)
-        self._journal.end()
+        if self._earlier is None:
+            self._journal.end()
+        else:  # the flows of the change that was cut off are still to be forgotten
+            self._journal.leave()
 
     def _make_draft(self, steps: Sequence[Step]) -> None:
         with refusals(UNTOUCHED):

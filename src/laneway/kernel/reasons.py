@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import errno
 import os
+import struct
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from laneway.errors import HostRefused, StepFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from laneway.plan.steps import Step
 
@@ -70,3 +72,13 @@ def refused(what: str, error: OSError) -> HostRefused:
     """Return the error that says the host would not do, or tell, `what`."""
     number = error.errno or 0
     return HostRefused(f"{what}: {reason(number)}", hint(number))
+
+
+@contextmanager
+def refusing_nonsense(noun: str, words: str) -> Iterator[None]:
+    """Raise HostRefused when `words`, which are put into a message inside, are none that an object of this kind has."""
+    try:
+        yield
+    except (ValueError, OSError, struct.error) as error:
+        message = f"no {noun} of the kernel's says {words!r}"
+        raise HostRefused(message, "the file that says so was not written by laneway, or was changed since") from error

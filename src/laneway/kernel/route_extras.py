@@ -6,11 +6,11 @@ service is still not the route that we wrote, and to be deleted, or put back, it
 
 from __future__ import annotations
 
-from struct import Struct, error
+from struct import Struct
 from typing import TYPE_CHECKING, NamedTuple
 
-from laneway.errors import HostRefused
 from laneway.kernel.netlink import attribute, attributes, nested, u32
+from laneway.kernel.reasons import refusing_nonsense
 from laneway.state.prefix import Prefix, address_text, prefix
 from laneway.state.routing import PLACE
 
@@ -63,11 +63,8 @@ def _words(header: Header, found: Mapping[int, bytes]) -> Iterator[str]:
 
 def read(words: str) -> tuple[Header, bytes]:
     """Return the header and the attributes that say `words`; raises HostRefused for what no route says."""
-    try:
+    with refusing_nonsense("route", words):
         return _read(words)
-    except (ValueError, OSError, error) as wrong:
-        message = f"no route of the kernel's says {words!r}"
-        raise HostRefused(message, "the file that says so was not written by laneway, or was changed since") from wrong
 
 
 def _read(words: str) -> tuple[Header, bytes]:

@@ -6,11 +6,11 @@ deleted, or put back, it has to be named in full.
 
 from __future__ import annotations
 
-from struct import Struct, error
+from struct import Struct
 from typing import TYPE_CHECKING, NamedTuple
 
-from laneway.errors import HostRefused
 from laneway.kernel.netlink import attribute, string
+from laneway.kernel.reasons import refusing_nonsense
 from laneway.state import routing
 from laneway.state.prefix import Prefix, prefix
 
@@ -123,11 +123,8 @@ def suppressors(found: Mapping[int, bytes]) -> Iterator[str]:
 
 def read(words: str) -> tuple[Header, bytes]:
     """Return the header and the attributes that say `words`; raises HostRefused for what no rule says."""
-    try:
+    with refusing_nonsense("rule", words):
         return _read(words)
-    except (ValueError, OSError, error) as wrong:
-        message = f"no rule of the kernel's says {words!r}"
-        raise HostRefused(message, "the file that says so was not written by laneway, or was changed since") from wrong
 
 
 def _read(words: str) -> tuple[Header, bytes]:
