@@ -19,7 +19,9 @@ find /run \( -path /run/layers -o -path /run/netns -o -name laneway.lock -o -nam
 | sort
 """
 
-SETTLING = 5  # seconds that duplicate address detection may take (RFC 4862)
+# Seconds. Duplicate address detection takes two (RFC 4862), and waits for the lock of all network configuration, which
+# the kernel may hold much longer while it clears a host of many bridges away that another test was done with.
+SETTLING = 60
 
 # Whether a link works follows whether it is up, a second later at worst (net/core/link_watch.c).
 _MOVING = r"NO-CARRIER,|,LOWER_UP| state [A-Z]+|bridge_slave state [a-z]+|[a-z_]*timer +[0-9.]+"
@@ -42,14 +44,20 @@ COMMANDS = {
 
 
 def snapshot(host: Throwaway) -> dict[str, str]:
-    """Return the host, part by part, once no address is tentative and nothing changes by itself."""
-    deadline = time.monotonic() + SETTLING
-    while "tentative" in host.sh("ip addr") and time.monotonic() < deadline:
-        time.sleep(0.1)
+    """Return the host, part by part, once nothing changes by itself."""
+    settle(host)
     parts = {name: host.sh(command) for name, command in COMMANDS.items()}
     parts["legacy"] = _without_empty_tables(parts["legacy"])
     parts["nft"] = _without_empty_chains(parts["nft"])
     return parts
+
+
+def settle(host: Throwaway) -> None:
+    """Wait until no address is tentative: until then addresses and routes come by themselves."""
+    deadline = time.monotonic() + SETTLING
+    while tentative := host.sh("ip -6 -o addr show tentative | grep -v dadfailed || true"):
+        assert time.monotonic() < deadline, f"still tentative after {SETTLING} s:\n{tentative}"
+        time.sleep(0.1)
 
 
 def _without_empty_tables(saved: str) -> str:

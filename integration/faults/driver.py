@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import pyroute2  # noqa: F401
 import toml  # noqa: F401
 
-from integration.snapshot import LINKS
+from integration.snapshot import LINKS, settle
 from integration.throwaway import Throwaway
 from laneway.cli.main import main
 
@@ -115,10 +115,7 @@ def prepared(host: Throwaway, variant: str) -> None:
     head = POLICY.format(variant=variant)
     write(host, "a.toml", head + ACME)
     write(host, "b.toml", head + OTHER_ACME + GLOBEX)
-    # Until duplicate address detection is over, and routers were asked for, addresses and routes come by themselves.
-    deadline = time.monotonic() + 10
-    while "tentative" in host.sh("ip -6 addr") and time.monotonic() < deadline:
-        time.sleep(0.1)
+    settle(host)
 
 
 def write(host: Throwaway, name: str, text: str) -> None:

@@ -140,7 +140,7 @@ def test_a_lost_carrier_leads_nobody_elsewhere(lab: Lab, name: str) -> None:
         f"{on} set {OUTER} down; {on} set {OUTER} name off0; {on} add {OUTER} type bridge; {on} set {OUTER} up",
     )
 
-    deadline = time.monotonic() + 10  # the kernel tells the routes up to a second later
+    deadline = time.monotonic() + 60  # the kernel tells the routes a second later, or when it gets round to it
     while "linkdown" not in lab.run("ip", "route", "show", "table", "all"):
         assert time.monotonic() < deadline
         time.sleep(0.1)

@@ -74,15 +74,19 @@ def test_who_comes_second_reads_who_is_at_work(throwaway: Throwaway) -> None:
 
 
 def _await_lock(throwaway: Throwaway) -> None:
-    deadline = time.monotonic() + 20
-    while not throwaway.sh("cat /run/laneway.lock 2>/dev/null || true") and time.monotonic() < deadline:
-        time.sleep(0.05)
+    _await(throwaway, "cat /run/laneway.lock 2>/dev/null || true")
 
 
 def _await_links(throwaway: Throwaway) -> None:
     """Wait until the change has begun: links come before the sysctls that make it slow."""
-    deadline = time.monotonic() + 20
-    while not throwaway.sh("ip -o link show group 27767") and time.monotonic() < deadline:
+    _await(throwaway, "ip -o link show group 27767")
+
+
+def _await(throwaway: Throwaway, command: str) -> None:
+    """Wait until a command on the host prints something."""
+    deadline = time.monotonic() + 60
+    while not throwaway.sh(command):
+        assert time.monotonic() < deadline, command
         time.sleep(0.05)
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from typing import TYPE_CHECKING
 
 import pytest
 
 from integration.kernel.samples import BRIDGE, NETNS, TABLE, creation, deletion, linux, one_of_everything
+from integration.snapshot import settle
 from laneway.kernel import syscalls
 from laneway.plan.steps import Op, Step
 from laneway.state.facts import ForeignFibRule, ForeignRoute, MarkUse, TableName, UplinkRoute
@@ -56,10 +56,7 @@ ipset save; ls -l /run/netns /etc/netns /etc/iproute2/rt_tables.d
 def crowded(throwaway: Throwaway) -> Throwaway:
     """A host on which others have been."""
     throwaway.sh(_STRANGERS)
-    # Until duplicate address detection is over, addresses change by themselves.
-    deadline = time.monotonic() + 10
-    while "tentative" in throwaway.sh("ip -6 addr") and time.monotonic() < deadline:
-        time.sleep(0.1)
+    settle(throwaway)
     return throwaway
 
 

@@ -57,7 +57,7 @@ def test_processes_end_with_the_lab(lab: Lab) -> None:
     assert running("sleep", marker)
 
     lab.close()
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while running("sleep", marker) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not running("sleep", marker)
