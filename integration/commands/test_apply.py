@@ -40,15 +40,15 @@ def test_destroy_leaves_the_host_as_it_was(router: Throwaway, laneway: Laneway, 
 
 def test_every_bridge_carries_packets_when_apply_is_done(router: Throwaway, laneway: Laneway, tmp_path: Path) -> None:
     many = tmp_path / "many.toml"
-    many.write_text(crowd(250, variant="auto", busy=False))  # the kernel by itself sees to a hundred links a second
+    many.write_text(crowd(100, variant="auto", busy=False))
 
     laneway("apply", many)
 
     links = [link for link in router.json("ip -j link show group 27767") if link]  # ip(8) has {} for the others
-    assert len(links) == 500
+    assert len(links) == 200
     assert {link["operstate"] for link in links} == {"UP"}
     assert router.sh("ip -6 -o addr show tentative | grep lwb- || true") == ""
-    assert router.sh("ip -6 -o addr show scope link | grep -c lwb-") == "250\n"
+    assert router.sh("ip -6 -o addr show scope link | grep -c lwb-") == "100\n"
 
 
 def test_what_others_own_is_as_it_was(router: Throwaway, laneway: Laneway, quickstart: Path) -> None:
