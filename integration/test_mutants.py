@@ -189,6 +189,7 @@ MUTANTS: dict[str, Change] = {
     "mark: tenants unknown": no_entries("lw-src"),
     # One wall alone is not enough for a forged packet: each is taken away with the one behind it.
     "mark: no anti-spoofing": both(without("LANEWAY-RAW", ":anti-spoof"), without("LANEWAY-FORWARD", ":unmarked")),
+    "mark: the host's address as a source": without("LANEWAY-FROM", ":host-source"),
     "mark: no classes": without("LANEWAY-CLASS", "class-bulk"),
     "mark: a refusing class missing": without("LANEWAY-CLASS", "class-mail"),
     "mark: classes reach everybody": rules(

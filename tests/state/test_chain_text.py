@@ -19,6 +19,7 @@ from laneway.state.chains import (
     Dscp,
     ForeignRule,
     FromGroup,
+    FromLocal,
     FromPrefix,
     IcmpType,
     InInterface,
@@ -71,6 +72,7 @@ PRINTED = [
     (ChainRule((ConnMark(FwMark(0x90000, MASK)),), NoTarget(), PIN), 4, "-m connmark --mark 0x90000/0xffff0000", ""),
     (ChainRule((CtState(("NEW", "DNAT"), negated=True),), NoTarget(), PIN), 4, "-m conntrack ! --ctstate NEW,DNAT", ""),
     (ChainRule((InSet("lw-src4", "src,src"),), NoTarget(), PIN), 4, "-m set --match-set lw-src4 src,src", ""),
+    (ChainRule((FromLocal(),), NoTarget(), PIN), 6, "-m addrtype --src-type LOCAL", ""),
     (ChainRule((ToLocal(negated=True),), NoTarget(), PIN), 4, "-m addrtype ! --dst-type LOCAL", ""),
     (
         ChainRule((ToLocal(on_arrival_link=True),), NoTarget(), PIN),
@@ -147,7 +149,8 @@ def test_other_ways_to_print_a_rule_are_understood(text: str, rule: ChainRule) -
         "-p tcp -m multiport --dports 80,90",
         "-m mark --mark nonsense",
         "-m conntrack --ctstate NEW --ctproto 6",
-        "-m addrtype --src-type LOCAL",
+        "-m addrtype --src-type UNICAST",
+        "-m addrtype ! --src-type LOCAL",
         "-m limit --limit 5/sec -j ACCEPT",
         "-j CONNMARK --restore-mark --nfmask 0xff --ctmask 0xffff",
         "-j DNAT --to-destination 10.0.0.1-10.0.0.9",
@@ -228,6 +231,7 @@ def _matches(family: int) -> st.SearchStrategy[tuple]:  # type: ignore[type-arg]
         st.builds(ConnMark, FWMARK, st.booleans()),
         st.builds(CtState, states.map(tuple), st.booleans()),
         st.builds(InSet, NAME, st.sampled_from(["src", "dst,dst", "dst,dst,src"]), st.booleans()),
+        st.just(FromLocal()),
         st.builds(ToLocal, st.booleans(), st.booleans()),
         st.builds(Bridged, st.booleans()),
     )

@@ -34,6 +34,7 @@ from laneway.state.chains import (
     CtState,
     Dscp,
     FromGroup,
+    FromLocal,
     FromPrefix,
     IcmpType,
     InInterface,
@@ -151,6 +152,8 @@ def _related(scene: Scene, family: int) -> Chain:
 def _from_tenants(scene: Scene, family: int) -> Iterator[ChainRule]:
     field = scene.lanes.field
     not_refused = Mark(field.by_uplink(0), negated=True)
+    # The gateway's address is in the tenant's prefix, but the host's: the answers would reach the host's own services.
+    yield ChainRule((FromLocal(),), Verdict.DROP, comment("-", "host-source"))
     yield ChainRule((), MapMark(src_set(family), "src,src"), comment("-", "tenant"))
     if any(each.tenant.classes for each in scene.residents):
         yield ChainRule((), Jump(CLASS), comment("-", "classes"))

@@ -12,6 +12,7 @@ from laneway.state.chains import (
     CtState,
     Dscp,
     FromGroup,
+    FromLocal,
     FromPrefix,
     IcmpType,
     InInterface,
@@ -78,6 +79,8 @@ def _holds(match: Match, skb: Skb, terrain: Terrain) -> bool:  # noqa: C901, PLR
             return (not skb.states.isdisjoint(states)) != negated
         case InSet(_, _, negated):
             return (entry_of(match.set, match.directions, skb, terrain) is not None) != negated
+        case FromLocal():
+            return terrain.is_local(skb.source)
         case ToLocal(on_arrival_link, negated):
             return terrain.is_local(skb.to, skb.arrives if on_arrival_link else "") != negated
         case Bridged(negated):

@@ -105,7 +105,7 @@ class _Writer:
                 whom = f"{route.to} ({route.kind})"
                 probe = Probe(sender, _inside(route.to, 1), "udp", self.quiet, source, group=tenant.name)
                 yield replace(probe, kind="route", whom=whom)
-        yield self._spoof(tenant, sender, family)
+        yield from self._spoof(tenant, sender, family)
 
     def _plain_port(self, tenant: Tenant, protocol: str, family: int, source: Address | None) -> int:
         somewhere = ip_address("203.0.113.9" if family == 4 else "2001:db8:ffff::9")  # noqa: PLR2004
@@ -164,13 +164,17 @@ class _Writer:
                 if beyond < 1 << network.max_prefixlen:
                     yield type(network.network_address)(beyond)
 
-    def _spoof(self, tenant: Tenant, sender: Resident, family: int) -> Probe:
-        """Return a packet with somebody else's source address: another tenant's if there is one, else a stranger's."""
+    def _spoof(self, tenant: Tenant, sender: Resident, family: int) -> Iterator[Probe]:
+        """Yield packets with others' source addresses: another tenant's, or if there is none a stranger's; the host's.
+
+        The host's own is the gateway's, which is one of the tenant's subnet.
+        """
         others = (each for one in self.world.policy.tenants if one.name != tenant.name for each in one.workloads)
         lent = next((address for each in others if (address := address_of(each, family)) is not None), None)
-        to, source = next(self._pools[family]), lent or next(self._pools[family])
-        whom = "internet, forged source"
-        return Probe(sender, to, "udp", 53, source, spoofed=True, group=tenant.name, kind="forged", whom=whom)
+        gateways = (_inside(subnet, 1) for subnet in tenant.subnets if subnet.version == family)
+        for source in (lent or next(self._pools[family]), *islice(gateways, 1)):
+            to, whom = next(self._pools[family]), "internet, forged source"
+            yield Probe(sender, to, "udp", 53, source, spoofed=True, group=tenant.name, kind="forged", whom=whom)
 
     def inward(self, tenant: Tenant, workload: Workload, family: int) -> Iterator[Probe]:
         """Yield the internet's packets to what a workload publishes, and to what it does not, by every uplink."""

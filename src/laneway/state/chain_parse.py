@@ -20,6 +20,7 @@ from laneway.state.chains import (
     Dscp,
     ForeignRule,
     FromGroup,
+    FromLocal,
     FromPrefix,
     IcmpType,
     InInterface,
@@ -212,6 +213,8 @@ def _set(words: Sequence[str], negated: bool, _protocol: int) -> tuple[Match, ..
 
 
 def _addrtype(words: Sequence[str], negated: bool, _protocol: int) -> tuple[Match, ...] | None:  # noqa: FBT001
+    if words == ["--src-type", "LOCAL"] and not negated:
+        return (FromLocal(),)
     if words[:2] != ["--dst-type", "LOCAL"] or words[2:] not in ([], ["--limit-iface-in"]):
         return None
     return (ToLocal(len(words) > 2, negated),)  # noqa: PLR2004

@@ -19,6 +19,7 @@ from laneway.state.chains import (
     Dscp,
     ForeignRule,
     FromGroup,
+    FromLocal,
     FromPrefix,
     IcmpType,
     InInterface,
@@ -184,6 +185,8 @@ def _match_text(match: Match, protocol: int, family: int) -> str:  # noqa: C901,
             return f"-m conntrack {_no(negated)}--ctstate {','.join(states)}"
         case InSet(name, directions, negated):
             return f"-m set {_no(negated)}--match-set {name} {directions}"
+        case FromLocal():
+            return "-m addrtype --src-type LOCAL"
         case ToLocal(on_arrival_link, negated):
             return f"-m addrtype {_no(negated)}--dst-type LOCAL{' --limit-iface-in' * on_arrival_link}"
         case Bridged(negated):

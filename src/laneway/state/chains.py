@@ -1,7 +1,4 @@
-"""iptables rules as typed data: rendered to restore text, read back from save text, walked by explain.
-
-The vocabulary is what laneway writes and no more. `render` and `parse` live in `laneway.state.chain_text`.
-"""
+"""iptables rules as typed data, as far as laneway writes them; `laneway.state.chain_text` has them as text."""
 
 from __future__ import annotations
 
@@ -147,6 +144,11 @@ class InSet(NamedTuple):
 
 
 @part
+class FromLocal(NamedTuple):
+    """`-m addrtype --src-type LOCAL`."""
+
+
+@part
 class ToLocal(NamedTuple):
     """`-m addrtype [!] --dst-type LOCAL [--limit-iface-in]`."""
 
@@ -176,6 +178,7 @@ Match = (
     | ConnMark
     | CtState
     | InSet
+    | FromLocal
     | ToLocal
     | Bridged
 )
