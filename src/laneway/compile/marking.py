@@ -10,6 +10,7 @@ from laneway.compile.names import (
     CLASS,
     CLASS_OF,
     CROSS,
+    FORGED,
     FROM,
     IN,
     KNOWN,
@@ -74,10 +75,7 @@ LINK_LOCAL = prefix("fe80::/10")
 UNSPECIFIED = prefix("::/128")
 TENANTS = FromGroup(GROUP)
 
-_KNOWN = (
-    ChainRule((CtState(("RELATED",), negated=True),), Verdict.RETURN),
-    ChainRule((TENANTS,), Jump(RELATED, goto=True), comment("-", "related")),
-)
+_KNOWN = (ChainRule((TENANTS,), Jump(RELATED, goto=True), comment("-", "related")),)
 
 
 def mark_packets(scene: Scene, state: HostState) -> None:
@@ -85,7 +83,6 @@ def mark_packets(scene: Scene, state: HostState) -> None:
     by_owner = [each for each in scene.residents if each.tenant.classes]
     for family in FAMILIES:
         chains: dict[ChainKey, Chain] = {
-            ChainKey(family, XtTable.RAW, RAW): tuple(_anti_spoof(family)),
             ChainKey(family, XtTable.MANGLE, MARK): tuple(_mark(scene, family)),
             ChainKey(family, XtTable.MANGLE, KNOWN): _KNOWN,
             ChainKey(family, XtTable.MANGLE, RELATED): _related(scene, family),
@@ -93,6 +90,8 @@ def mark_packets(scene: Scene, state: HostState) -> None:
             ChainKey(family, XtTable.MANGLE, IN): tuple(_arrivals(scene, family)),
             ChainKey(family, XtTable.MANGLE, OUT): _answers(scene, family),
         }
+        for name, rules in _anti_spoof(family).items():
+            chains[ChainKey(family, XtTable.RAW, name)] = rules
         for name, rules in _class_chains(scene, by_owner, family).items():
             chains[ChainKey(family, XtTable.MANGLE, name)] = rules
         state.chains.update(chains)
@@ -102,20 +101,28 @@ def mark_packets(scene: Scene, state: HostState) -> None:
         state.jumps[JumpKey(family, XtTable.MANGLE, "OUTPUT", OUT)] = BaseJump()
 
 
-def _anti_spoof(family: int) -> Iterator[ChainRule]:
-    """Yield what stops a source address that is not the tenant's who sends, before conntrack sees it."""
-    if family == IPV6:
-        note = comment("-", "neighbours")
-        yield ChainRule((FromPrefix(LINK_LOCAL),), Verdict.RETURN, note)
-        yield ChainRule((FromPrefix(UNSPECIFIED), Protocol(ICMP[IPV6])), Verdict.RETURN, note)
-    stranger = InSet(src_set(family), "src,src", negated=True)
-    yield ChainRule((stranger,), Verdict.DROP, comment("-", "anti-spoof"))
+def _anti_spoof(family: int) -> dict[str, Chain]:
+    """Return what stops a source address that is not the tenant's who sends, before conntrack sees it."""
+    note, stranger = comment("-", "anti-spoof"), InSet(src_set(family), "src,src", negated=True)
+    if family != IPV6:
+        return {RAW: (ChainRule((stranger,), Verdict.DROP, note),)}
+    neighbours = comment("-", "neighbours")
+    return {
+        RAW: (ChainRule((stranger,), Jump(FORGED, goto=True), note),),
+        FORGED: (
+            ChainRule((FromPrefix(LINK_LOCAL),), Verdict.RETURN, neighbours),
+            ChainRule((FromPrefix(UNSPECIFIED), Protocol(ICMP[IPV6])), Verdict.RETURN, neighbours),
+            ChainRule((), Verdict.DROP, note),
+        ),
+    }
 
 
 def _mark(scene: Scene, family: int) -> Iterator[ChainRule]:
     field = scene.lanes.field
     marked = Mark(field.unmarked, negated=True)
     yield ChainRule((), RestoreMark(field.mask))
+    # One rule for nearly all packets of known flows.
+    yield ChainRule((marked, CtState(("RELATED",), negated=True)), Verdict.RETURN)
     yield ChainRule((marked,), Jump(KNOWN, goto=True))
     if family == IPV6:
         # Link-local traffic never leaves its link, so no lane can carry it.

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 RAW = "LANEWAY-RAW"
+FORGED = "LANEWAY-FORGED"
+"""IPv6 packets whose source is not their tenant's: some of them are how neighbours find each other."""
+
 MARK = "LANEWAY-MARK"
 FROM = "LANEWAY-FROM"
 """New flows from tenants: the lane each begins in."""

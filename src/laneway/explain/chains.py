@@ -97,10 +97,11 @@ class Hook(NamedTuple):
 
     def _spared(self, rule: ChainRule, place: InChain) -> None:
         """Note a guard that lets the packet pass: a rule for all such packets but those that are as they should be."""
-        guards = rule.target is Target.DROP or isinstance(rule.target, Reject)
-        if not guards or not rule.matches or not getattr(rule.matches[-1], "negated", False):
+        if not rule.matches or not getattr(rule.matches[-1], "negated", False):
             return
-        if all_hold(rule.matches[:-1], self.skb, self.terrain):
+        by_set = isinstance(rule.matches[-1], InSet)  # what is in none may still be stopped, further down
+        guards = rule.target is Target.DROP or isinstance(rule.target, Reject | Jump if by_set else Reject)
+        if guards and all_hold(rule.matches[:-1], self.skb, self.terrain):
             last = rule.matches[-1]
             found = entry_of(last.set, last.directions, self.skb, self.terrain) if isinstance(last, InSet) else None
             self.trail.add(self.stage, "passes", place, entry=found.entry if found else None)
