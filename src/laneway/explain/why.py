@@ -74,6 +74,8 @@ class _Advice:
         match what:
             case "anti-spoof":
                 yield from self._spoofed()
+            case "host-source":
+                yield "the source is the host's own address on the bridge: send from an address of the workload's"
             case "between-tenants" | "not-here":
                 yield from self._wall()
             case "host" | "no-lane" | "others-gateway":
