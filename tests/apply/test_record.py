@@ -20,6 +20,9 @@ from laneway.errors import Conflict, HostRefused, UsageError
 from laneway.kernel import detached
 from laneway.plan.plan import plan
 from laneway.state.host import HostState
+from laneway.state.marks import FwMark
+from laneway.state.prefix import prefix
+from laneway.state.sets import SetEntry
 from tests.fakes.kernel import FakeKernel
 from tests.worlds import crowd, world
 
@@ -190,6 +193,30 @@ def test_a_snapshot_is_the_state_again() -> None:
     kept(kernel, crowd(2))
 
     assert snapshot.load(snapshot.dump(kernel.read())) == kernel.read()
+
+
+@pytest.mark.parametrize("marks", [(None, FwMark(1, 3), None), (None, None, None), (FwMark(1, 3),) * 3])
+def test_a_snapshot_knows_which_entries_have_marks(marks: tuple[FwMark | None, ...]) -> None:
+    nets = [SetEntry("lw-net4", prefix(f"10.{number}.0.0/16"), net2=prefix("::/0")) for number in (1, 2)]
+    entries = [*nets, SetEntry("lw-net4", prefix("10.3.0.0/16"))]
+    state = HostState(entries=dict(zip(entries, marks, strict=True)))
+
+    assert snapshot.load(snapshot.dump(state)) == state
+
+
+def test_a_snapshot_of_before_some_were_none_is_read() -> None:
+    columns = (None, [SetEntry("lw-net4", prefix("10.1.0.0/16"))]), (None, [None])
+
+    assert snapshot.load(pickle.dumps({"entries": columns})).entries == {
+        SetEntry("lw-net4", prefix("10.1.0.0/16")): None
+    }
+
+
+def test_a_snapshot_whose_places_and_values_differ_in_number_is_refused() -> None:
+    columns = (None, ["lw-net4", "lw-net6"]), (None, [1], b"\1\1")
+
+    with pytest.raises(HostRefused, match="1 values for 2 places"):
+        snapshot.load(pickle.dumps({"sets": columns}))
 
 
 @pytest.mark.parametrize("data", [b"", b"nonsense", pickle.dumps({"links": os.system}), pickle.dumps([1])])

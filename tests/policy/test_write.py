@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import toml
 from hypothesis import given
 
+from laneway.policy import write
 from laneway.policy.load import load, load_text
 from laneway.policy.model import PolicySet, Source
 from laneway.policy.write import to_document, to_toml
@@ -35,6 +37,13 @@ def test_a_policy_written_and_loaded_is_the_same_policy(policy: PolicySet) -> No
 @given(policies())
 def test_the_text_says_what_the_tables_say(policy: PolicySet) -> None:
     assert tomllib.loads(to_toml(policy)) == to_document(policy)
+
+
+@given(policies())
+def test_the_text_is_that_of_the_toml_package(policy: PolicySet) -> None:
+    document, encoder = to_document(policy), toml.TomlEncoder(preserve=True)
+
+    assert write._text(document, encoder) == toml.dumps(document, encoder=encoder)
 
 
 @pytest.mark.parametrize("name", ["quickstart.toml", "dual-stack.toml", "hosting"])

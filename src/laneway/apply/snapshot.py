@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import pickle
-from itertools import starmap
+from itertools import compress, starmap
+from types import NoneType
 from typing import TYPE_CHECKING, Any
 
 from laneway.errors import HostRefused
@@ -32,21 +33,32 @@ def load(data: bytes) -> HostState:
         raise HostRefused(message, "it was cut off, or is of another version of laneway") from error
 
 
-def _columns(values: Collection[Any]) -> tuple[type | None, Any]:
+def _columns(values: Collection[Any]) -> tuple[Any, ...]:
     """Return `values`, where they are named tuples of one type, as that type and a column for each of its fields.
 
-    Named tuples are pickled by a call to Python for each, columns of numbers, bytes and strings in C.
+    Named tuples are pickled by a call to Python for each, columns of numbers, bytes and strings in C. Where some are
+    None, a byte for each tells which are not.
     """
     types = set(map(type, values))
-    kind = types.pop() if len(types) == 1 else None
-    if kind is not None and getattr(kind, "_fields", None):
+    kinds = types - {NoneType}
+    if len(kinds) != 1 or not hasattr(kind := kinds.pop(), "_fields"):
+        return None, list(values)
+    if len(types) == 1:
         return kind, [_columns(column) for column in zip(*values, strict=True)]
-    return None, list(values)
+    there = bytes(each is not None for each in values)
+    return kind, [_columns(column) for column in zip(*compress(values, there), strict=True)], there
 
 
-def _values(column: tuple[type | None, Any]) -> list[Any]:
-    kind, parts = column
-    return parts if kind is None else list(starmap(kind, zip(*map(_values, parts), strict=True)))
+def _values(column: tuple[Any, ...]) -> list[Any]:
+    kind, parts, *holes = column
+    whole = parts if kind is None else list(starmap(kind, zip(*map(_values, parts), strict=True)))
+    for there in holes:
+        if sum(there) != len(whole):
+            message = f"{len(whole)} values for {sum(there)} places"
+            raise ValueError(message)
+        present = iter(whole)
+        whole = [next(present) if each else None for each in there]
+    return whole
 
 
 class _Reader(pickle.Unpickler):

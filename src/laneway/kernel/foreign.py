@@ -107,7 +107,7 @@ def other_routes(kernel: NetlinkSocket, links: Iterable[SeenLink]) -> tuple[Fore
     """Return the routes of others outside the tables main, local and default."""
     # A host may carry the whole Internet's routes in main: let those go unread.
     dumped = kernel.dump(RTM_GETROUTE, dump_routes())
-    theirs = list(routes(body for body in dumped if not in_reserved_table(body) and not has_our_protocol(body)))
+    theirs = list(routes([body for body in dumped if not in_reserved_table(body) and not has_our_protocol(body)]))
     names = {link.number: link.name for link in links}
     return tuple(sorted(ForeignRoute(seen.table, route_text(seen, names)) for seen in theirs))
 

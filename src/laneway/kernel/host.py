@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from laneway.kernel import conntrack, facts, files, foreign, leftovers, links, netns, observe, routes, sets, sysctls
+from laneway.kernel.known import Known
 from laneway.kernel.netlink import NetlinkSocket
 from laneway.kernel.save_text import USER_CHAIN
 from laneway.plan.steps import Op
@@ -45,6 +46,7 @@ class LinuxHost:
         self._root = root
         self._seen: _Seen | None = None  # by the last reading, until a step may have changed it
         self._peers: dict[int, LinkKey] = {}  # as the last reading found them
+        self._known = Known()  # its messages
 
     def read(self) -> HostState:
         """Return everything of ours, inside our network namespaces too; raises HostRefused."""
@@ -55,8 +57,10 @@ class LinuxHost:
         self._seen = None
         state = HostState()
         with _without_collections(), NetlinkSocket() as kernel:
-            sight = observe.read(kernel, state)
+            self._known = Known()
+            sight = observe.read(kernel, state, self._known)
             priors = self._read_rest(state)
+        self._known.close()
         self._peers = sight.peers
         self._seen = _Seen(priors, sight)
         return state, self._seen
@@ -70,13 +74,13 @@ class LinuxHost:
         judged = {key: chain for key, chain in chains.items() if key.name != USER_CHAIN}
         state = HostState()
         with self._chains.second_look(judged) as told, _without_collections(), NetlinkSocket() as kernel:
-            observe.read(kernel, state, inside=inside, peers=self._peers)
+            observe.read(kernel, state, self._known, inside=inside, peers=self._peers)
             self._read_rest(state)
             return ReadBack(state, told())
 
     def _read_rest(self, state: HostState) -> dict[str, str]:
         """Add to `state` what is not read by rtnetlink, and return the recorded priors of sysctls."""
-        state.sets, state.entries = sets.read()
+        state.sets, state.entries = sets.read(self._known)
         state.files = files.read(self._root)
         state.chains, state.jumps, state.priors = self._chains.read()
         state.leftovers = leftovers.read(self._others)

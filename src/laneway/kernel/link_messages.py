@@ -24,7 +24,7 @@ from laneway.state.prefix import IPV4, Prefix
 from laneway.state.routing import PROTOCOL
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 RTM_NEWLINK = 16
 RTM_DELLINK = 17
@@ -225,17 +225,23 @@ def delete_dying() -> Request:
     return Request(RTM_DELLINK, 0, _LINK.pack(0, 0, 0, 0, 0) + u32(_IFLA_GROUP, DYING))
 
 
-def addresses(bodies: Iterable[bytes]) -> Iterator[SeenAddress]:
+def address(body: bytes) -> SeenAddress | None:
+    """Return the interface address that a message of a dump tells; None: it is of neither IPv4 nor IPv6."""
+    family, length, _, _, index = _ADDRESS.unpack_from(body)
+    if family not in (socket.AF_INET, socket.AF_INET6):
+        return None
+    found = attributes(body, _ADDRESS.size)
+    # IFA_ADDRESS is the far end of a point-to-point address; the link's own is IFA_LOCAL where there is one.
+    packed = found.get(_IFA_LOCAL) or found.get(_IFA_ADDRESS, b"")
+    protocol = found.get(_IFA_PROTO, b"\0")[0]
+    return SeenAddress(index, Prefix(packed, length), protocol)
+
+
+def addresses(
+    bodies: list[bytes], read: Callable[[list[bytes]], Iterable[SeenAddress | None]] | None = None
+) -> Iterator[SeenAddress]:
     """Yield the interface addresses of a dump."""
-    for body in bodies:
-        family, length, _, _, index = _ADDRESS.unpack_from(body)
-        if family not in (socket.AF_INET, socket.AF_INET6):
-            continue
-        found = attributes(body, _ADDRESS.size)
-        # IFA_ADDRESS is the far end of a point-to-point address; the link's own is IFA_LOCAL where there is one.
-        address = found.get(_IFA_LOCAL) or found.get(_IFA_ADDRESS, b"")
-        protocol = found.get(_IFA_PROTO, b"\0")[0]
-        yield SeenAddress(index, Prefix(address, length), protocol)
+    return filter(None, read(bodies) if read else map(address, bodies))
 
 
 def address_request(kind: int, address: Prefix, link: int) -> Request:

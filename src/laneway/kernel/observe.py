@@ -6,6 +6,7 @@ import errno
 from typing import TYPE_CHECKING, NamedTuple
 
 from laneway.kernel import netns
+from laneway.kernel.known import Known
 from laneway.kernel.link_messages import (
     DUMP_ADDRESSES,
     DUMP_LINKS,
@@ -64,6 +65,7 @@ class _Seen(NamedTuple):
 def read(
     kernel: NetlinkSocket,
     state: HostState,
+    known: Known,
     *,
     inside: Collection[str] | None = None,
     peers: Mapping[int, LinkKey] | None = None,
@@ -71,16 +73,17 @@ def read(
     """Add to `state` what of ours the host's own network namespace and those of our workloads hold.
 
     `inside` names those that are entered, if not all; the far ends of veth pairs in the others are taken from `peers`
-    of an earlier reading. The index of a link is no other link's later on.
+    of an earlier reading. The index of a link is no other link's later on. Messages of the host's own network namespace
+    that are `known` are not parsed again.
     """
     found, strangers = _namespaces(state, inside)
     peers = {**(peers or {}), **found}
     links_here = _links(kernel)
     _host_links(links_here, peers, state)
-    seen = _rest(kernel, links_here)
+    seen = _rest(kernel, links_here, known)
     _addresses(HOST, seen, state)
     _routes(HOST, seen, state)
-    all_rules = list(rules(kernel.dump(RTM_GETRULE, DUMP_RULES)))
+    all_rules = list(rules(kernel.dump(RTM_GETRULE, DUMP_RULES), known.rules.read))
     add_rules(state.fib_rules, (each.rule for each in all_rules if each.ours))
     return Sight(links_here, seen.addresses, all_rules, strangers, peers)
 
@@ -89,11 +92,11 @@ def _links(kernel: NetlinkSocket) -> list[SeenLink]:
     return list(links(kernel.dump(RTM_GETLINK, DUMP_LINKS)))
 
 
-def _rest(kernel: NetlinkSocket, seen: list[SeenLink]) -> _Seen:
+def _rest(kernel: NetlinkSocket, seen: list[SeenLink], known: Known) -> _Seen:
     return _Seen(
         seen,
-        list(addresses(kernel.dump(RTM_GETADDR, DUMP_ADDRESSES))),
-        list(routes(kernel.dump(RTM_GETROUTE, dump_routes(protocol=PROTOCOL)))),
+        list(addresses(kernel.dump(RTM_GETADDR, DUMP_ADDRESSES), known.addresses.read)),
+        list(routes(kernel.dump(RTM_GETROUTE, dump_routes(protocol=PROTOCOL)), known.routes.read)),
     )
 
 
@@ -109,6 +112,8 @@ def _namespaces(state: HostState, inside: Collection[str] | None) -> tuple[dict[
     state.netns.update(dict.fromkeys(half_made, HALF_MADE))
     peers: dict[int, LinkKey] = {}
     strangers = set(present.others)
+    unknown = Known()
+    unknown.close()  # the few messages of a workload are read again only where steps changed something
 
     def look(name: str, kernel: NetlinkSocket) -> None:
         links_there = _links(kernel)
@@ -117,7 +122,7 @@ def _namespaces(state: HostState, inside: Collection[str] | None) -> tuple[dict[
             strangers.add(name)
             return
         state.netns[name] = ours
-        seen = _rest(kernel, links_there)
+        seen = _rest(kernel, links_there, unknown)
         for link in links_there:
             if link.group in OUR_GROUPS and link.name != netns.LOOPBACK:
                 kind = LinkKind.PEER if link.kind == LinkKind.VETH else _kind(link.kind)

@@ -23,7 +23,7 @@ from laneway.state.prefix import ANY, IPV4, IPV6, Prefix
 from laneway.state.routing import PLACE, PROTOCOL, FibRule, Route, RouteKey, RouteKind, RuleAction
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 RTM_NEWROUTE = 24
 RTM_DELROUTE = 25
@@ -126,28 +126,33 @@ class SeenRoute(NamedTuple):
     more: str  # what it has besides, as ip-route(8) writes it
 
 
-def routes(bodies: Iterable[bytes]) -> Iterator[SeenRoute]:
-    """Yield the IPv4 and IPv6 routes of a dump, without the kernel's cached ones."""
-    header = _ROUTE.unpack_from
+def route(body: bytes) -> SeenRoute | None:
+    """Return the route that a message of a dump tells; None: it is of another family, or one the kernel cached."""
     number = _NUMBER.unpack
-    for body in bodies:
-        af, length, from_, tos, table, protocol, _, kind, flags = header(body)
-        family = FAMILY.get(af)
-        if family is None or flags & _RTM_F_CLONED:
-            continue
-        found = attributes(body, 12)
-        to = found.get(_RTA_DST)
-        if _RTA_TABLE in found:
-            table = number(found[_RTA_TABLE])[0]
-        yield SeenRoute(
-            table,
-            Prefix(to, length) if to else ANY[family],
-            number(found[_RTA_PRIORITY])[0] if _RTA_PRIORITY in found else 0,
-            protocol,
-            kind,
-            _hops(found),
-            route_extras.written(route_extras.Header(from_, tos), found),
-        )
+    af, length, from_, tos, table, protocol, _, kind, flags = _ROUTE.unpack_from(body)
+    family = FAMILY.get(af)
+    if family is None or flags & _RTM_F_CLONED:
+        return None
+    found = attributes(body, _ROUTE.size)
+    to = found.get(_RTA_DST)
+    if _RTA_TABLE in found:
+        table = number(found[_RTA_TABLE])[0]
+    return SeenRoute(
+        table,
+        Prefix(to, length) if to else ANY[family],
+        number(found[_RTA_PRIORITY])[0] if _RTA_PRIORITY in found else 0,
+        protocol,
+        kind,
+        _hops(found),
+        route_extras.written(route_extras.Header(from_, tos), found),
+    )
+
+
+def routes(
+    bodies: list[bytes], read: Callable[[list[bytes]], Iterable[SeenRoute | None]] | None = None
+) -> Iterator[SeenRoute]:
+    """Yield the IPv4 and IPv6 routes of a dump, without the kernel's cached ones."""
+    return filter(None, read(bodies) if read else map(route, bodies))
 
 
 def _hops(found: dict[int, bytes]) -> tuple[Hop, ...]:
@@ -216,30 +221,36 @@ class SeenRule(NamedTuple):
     body: bytes
 
 
-def rules(bodies: Iterable[bytes]) -> Iterator[SeenRule]:
-    """Yield the FIB rules of a dump, of IPv4 and IPv6."""
+def rule(body: bytes) -> SeenRule | None:
+    """Return the FIB rule that a message of a dump tells; None: it is of neither IPv4 nor IPv6."""
     number = _NUMBER.unpack
-    for body in bodies:
-        af, to, from_, tos, table, action, flags = _RULE.unpack_from(body)
-        family = FAMILY.get(af)
-        if family is None:
-            continue
-        found = attributes(body, _RULE.size)
-        known = _ACTIONS.get(action, RuleAction.NOP)
-        target = 0
-        if known is RuleAction.LOOKUP:
-            target = number(found[_FRA_TABLE])[0] if _FRA_TABLE in found else table
-        elif known is RuleAction.GOTO:
-            target = number(found[_FRA_GOTO])[0]
-        mark = None
-        if _FRA_FWMASK in found:  # of mark 0 under a mask the kernel tells the mask alone
-            value = number(found[_FRA_FWMARK])[0] if _FRA_FWMARK in found else 0
-            mark = FwMark(value, number(found[_FRA_FWMASK])[0])
-        priority = number(found[_FRA_PRIORITY])[0] if _FRA_PRIORITY in found else 0
-        ours = found.get(_FRA_PROTOCOL) == _OURS and action in _ACTIONS
-        more = rule_selectors.written(rule_selectors.Header(to, from_, tos), found)
-        rule = FibRule(family, priority, known, mark, target, bool(flags & _FIB_RULE_INVERT), more)
-        yield SeenRule(rule, ours, body)
+    af, to, from_, tos, table, action, flags = _RULE.unpack_from(body)
+    family = FAMILY.get(af)
+    if family is None:
+        return None
+    found = attributes(body, _RULE.size)
+    known = _ACTIONS.get(action, RuleAction.NOP)
+    target = 0
+    if known is RuleAction.LOOKUP:
+        target = number(found[_FRA_TABLE])[0] if _FRA_TABLE in found else table
+    elif known is RuleAction.GOTO:
+        target = number(found[_FRA_GOTO])[0]
+    mark = None
+    if _FRA_FWMASK in found:  # of mark 0 under a mask the kernel tells the mask alone
+        value = number(found[_FRA_FWMARK])[0] if _FRA_FWMARK in found else 0
+        mark = FwMark(value, number(found[_FRA_FWMASK])[0])
+    priority = number(found[_FRA_PRIORITY])[0] if _FRA_PRIORITY in found else 0
+    ours = found.get(_FRA_PROTOCOL) == _OURS and action in _ACTIONS
+    more = rule_selectors.written(rule_selectors.Header(to, from_, tos), found)
+    told = FibRule(family, priority, known, mark, target, bool(flags & _FIB_RULE_INVERT), more)
+    return SeenRule(told, ours, body)
+
+
+def rules(
+    bodies: list[bytes], read: Callable[[list[bytes]], Iterable[SeenRule | None]] | None = None
+) -> Iterator[SeenRule]:
+    """Yield the FIB rules of a dump, of IPv4 and IPv6."""
+    return filter(None, read(bodies) if read else map(rule, bodies))
 
 
 def rule_request(op: Op, rule: FibRule, *, alone: bool = True) -> Request:

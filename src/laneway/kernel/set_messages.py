@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from functools import partial
 from struct import Struct
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -13,7 +14,7 @@ from laneway.state.prefix import IPV4, IPV6, Prefix
 from laneway.state.sets import MAX_ENTRIES, IpSet, SetEntry, SetType
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
 _SUBSYSTEM = 6 << 8
 _CMD_LIST = 7
@@ -52,6 +53,7 @@ _SKBMARK = 27
 _IPADDR_IPV4 = 1
 _IPADDR_IPV6 = 2
 
+_NO_MARK = FwMark(0, 0)
 _NET_ORDER = 0x4000
 _U16 = Struct(">H")
 _MARK = Struct(">II")  # value, mask
@@ -80,8 +82,18 @@ class SeenSet(NamedTuple):
     entries: dict[SetEntry, FwMark | None]
 
 
-def parse_set(name: str, bodies: Iterable[bytes]) -> SeenSet:
-    """Return the set that a dump of it tells."""
+class SeenEntry(NamedTuple):
+    """An entry and its mark, which counts in a set whose header says that entries have marks."""
+
+    entry: SetEntry
+    mark: FwMark
+
+
+def parse_set(
+    name: str, bodies: Iterable[bytes], read: Callable[[list[bytes]], Iterable[SeenEntry]] | None = None
+) -> SeenSet:
+    """Return the set that a dump of it tells, its entries by `read` if not by `entry`."""
+    read = read or partial(map, partial(entry, name))
     header = None
     entries: dict[SetEntry, FwMark | None] = {}
     for body in bodies:
@@ -90,9 +102,8 @@ def parse_set(name: str, bodies: Iterable[bytes]) -> SeenSet:
             header = _header(found)
         if _ATTR_ADT in found:
             marks = header is not None and header.marks
-            for _, data in each_attribute(found[_ATTR_ADT]):
-                entry, mark = _entry(name, data)
-                entries[entry] = mark if marks else None
+            for seen, mark in read([data for _, data in each_attribute(found[_ATTR_ADT])]):
+                entries[seen] = mark if marks else None
     return SeenSet(header, entries)
 
 
@@ -121,11 +132,12 @@ def _type(name: str) -> SetType:
         return name  # type: ignore[return-value]  # somebody made it: it compares unlike all of ours
 
 
-def _entry(name: str, data: bytes) -> tuple[SetEntry, FwMark]:
+def entry(name: str, data: bytes) -> SeenEntry:
+    """Return what the attributes of one entry of the set `name` tell."""
     found = attributes(data)
     net2 = _net(found[_IP2], found.get(_CIDR2)) if _IP2 in found else None
     flags = _flags(found)
-    entry = SetEntry(
+    told = SetEntry(
         name,
         _net(found.get(_IP, b""), found.get(_CIDR)),
         string(found[_IFACE]) if _IFACE in found else "",
@@ -135,8 +147,8 @@ def _entry(name: str, data: bytes) -> tuple[SetEntry, FwMark]:
         " ".join(word for word, flag in _ENTRY_FLAGS.items() if flags & flag) if flags else "",
     )
     # The kernel leaves out a mark that changes nothing.
-    mark = FwMark(*_MARK.unpack(found[_SKBMARK])) if _SKBMARK in found else FwMark(0, 0)
-    return entry, mark
+    mark = FwMark(*_MARK.unpack(found[_SKBMARK])) if _SKBMARK in found else _NO_MARK
+    return SeenEntry(told, mark)
 
 
 def _net(address: bytes, length: bytes | None) -> Prefix:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from pyroute2 import IPSet
 
+    from laneway.kernel.known import Known
     from laneway.state.marks import FwMark
     from laneway.state.sets import SetEntry
 
@@ -47,14 +48,14 @@ _VALUED = frozenset(("timeout", "maxelem"))
 """Words of a set's header that a number follows."""
 
 
-def read() -> tuple[dict[str, IpSet], dict[SetEntry, FwMark | None]]:
+def read(known: Known) -> tuple[dict[str, IpSet], dict[SetEntry, FwMark | None]]:
     """Return our sets and their entries."""
     sets: dict[str, IpSet] = {}
     entries: dict[SetEntry, FwMark | None] = {}
     with NetlinkSocket(NETFILTER) as kernel:
         for name in sorted(names(kernel.dump(LIST, DUMP_NAMES))):
             if name.startswith(PREFIX):
-                seen = parse_set(name, kernel.dump(LIST, dump_set(name)))
+                seen = parse_set(name, kernel.dump(LIST, dump_set(name)), known.entries(name).read)
                 if seen.header is not None:
                     sets[name] = seen.header
                     entries.update(seen.entries)

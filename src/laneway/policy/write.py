@@ -9,6 +9,8 @@ from laneway.policy.model import AUTO, ONLINK
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from toml import TomlEncoder
+
     from laneway.policy.model import (
         Allow,
         ClassMatch,
@@ -51,7 +53,22 @@ def document_text(document: TomlTable) -> str:
         name: {**tenant, "classes": list(map(inlined, tenant["classes"]))} if "classes" in tenant else tenant
         for name, tenant in document.get("tenants", {}).items()
     }
-    return toml.dumps({**document, "tenants": tenants} if tenants else document, encoder=encoder)
+    return _text({**document, "tenants": tenants} if tenants else document, encoder)
+
+
+def _text(document: TomlTable, encoder: TomlEncoder[Any]) -> str:
+    """Return what `toml.dumps` would, which compares each table with every other in search of a circle."""
+    text, tables = encoder.dump_sections(document, "")
+    while tables:
+        inner: TomlTable = {}
+        for name, table in tables.items():
+            values, below = encoder.dump_sections(table, name)
+            if values or not below:
+                gap = "\n" if text and not text.endswith("\n\n") else ""
+                text += f"{gap}[{name}]\n{values}"
+            inner |= {f"{name}.{each}": deeper for each, deeper in below.items()}
+        tables = inner
+    return text
 
 
 def to_document(policy: PolicySet) -> TomlTable:
