@@ -141,10 +141,6 @@ DAMAGE = {
     "a changed sysctl of a bridge": Damage(
         "echo 0 > /proc/sys/net/ipv4/conf/lwb-acme/arp_ignore", (("sysctls", "lwb-acme/arp_ignore=1"),)
     ),
-    "the host's addresses as sources": Damage(
-        "cd /proc/sys/net/ipv4/conf/lwb-acme; echo $((1 - $(cat accept_local))) > accept_local",
-        (("sysctls", "lwb-acme/accept_local="),),
-    ),
     "IPv6 on a port": Damage(
         "echo 0 > /proc/sys/net/ipv6/conf/$(ls /sys/class/net | grep ^lwv)/disable_ipv6",
         (("sysctls", "disable_ipv6=1"),),

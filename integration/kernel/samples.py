@@ -89,7 +89,6 @@ def one_of_everything() -> HostState:
         },
         sysctls={
             f"net/ipv4/conf/{BRIDGE}/rp_filter": "2",
-            f"net/ipv4/conf/{BRIDGE}/accept_local": "1",
             f"net/ipv4/conf/{BRIDGE}/arp_ignore": "2",
             f"net/ipv4/conf/{BRIDGE}/arp_announce": "2",
             f"net/ipv6/conf/{BRIDGE}/accept_ra": "0",

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import pytest
-
 from laneway.apply.target import target
-from laneway.compile.sysctls import RP_FILTER_ALL, accept_local, rp_filter
 from laneway.state.facts import HostFacts, UplinkRoute
 from laneway.state.host import HostState
 from laneway.state.prefix import prefix
@@ -32,17 +29,6 @@ def test_an_uplink_without_an_ipv6_address_of_its_own_borrows_one_as_before() ->
     desired = switched(FACTS._replace(uplink_routes=(behind_a_router,)))
 
     assert KEY not in desired.sysctls
-
-
-@pytest.mark.parametrize(("everywhere", "expected"), [("0", ("0", "1")), ("1", ("2", "0")), ("2", ("2", "0"))])
-def test_bridges_spare_packets_a_second_look_up_where_the_host_filters_no_sources(
-    everywhere: str, expected: tuple[str, str]
-) -> None:
-    facts = FACTS._replace(sysctls={**FACTS.sysctls, RP_FILTER_ALL: everywhere})
-
-    desired = target(world(tenant("acme", 7)), HostState(), facts).desired
-
-    assert (desired.sysctls[rp_filter("lwb-acme")], desired.sysctls[accept_local("lwb-acme")]) == expected
 
 
 def test_an_uplink_that_does_not_masquerade_keeps_its_choice_of_sources() -> None:

@@ -150,7 +150,7 @@ def test_a_person_reads_this(here: Ground) -> None:
         "",
         "workload acme-web sends it as 10.20.0.10 link lwvovgsrs3g357m acme.toml:14",
         "raw passes (anti spoof) LANEWAY-RAW:1 (lw-src4 10.20.0.0/24,lwb-acme) acme.toml:10",
-        "mangle marks it acme.north (tenant) LANEWAY-FROM:2 (lw-src4 10.20.0.0/24,lwb-acme) acme.toml:10",
+        "mangle marks it acme.north (tenant) LANEWAY-FROM:1 (lw-src4 10.20.0.0/24,lwb-acme) acme.toml:10",
         "mangle marks it acme.refused (class no-mail) LANEWAY-CLASS-OF.2:3 acme.toml:26",
         "ip rule refuses it ip rule 10589",
         "pref 10589 fwmark 0x100000/0xffff0000 prohibit protocol 147",

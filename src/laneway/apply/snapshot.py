@@ -41,7 +41,7 @@ def _columns(values: Collection[Any]) -> tuple[Any, ...]:
     """
     types = set(map(type, values))
     kinds = types - {NoneType}
-    if len(kinds) != 1 or not hasattr(kind := kinds.pop(), "_fields"):
+    if len(kinds) != 1 or not getattr(kind := kinds.pop(), "_fields", ()):
         return None, list(values)
     if len(types) == 1:
         return kind, [_columns(column) for column in zip(*values, strict=True)]

@@ -24,6 +24,7 @@ from laneway.compile.names import (
     src_set,
 )
 from laneway.compile.sets import ICMP
+from laneway.lanes.field import HOST_OWNER
 from laneway.policy.services import PROTOCOLS
 from laneway.state.chain_text import canonical
 from laneway.state.chains import (
@@ -121,6 +122,10 @@ def _mark(scene: Scene, family: int) -> Iterator[ChainRule]:
     field = scene.lanes.field
     marked = Mark(field.unmarked, negated=True)
     yield ChainRule((), RestoreMark(field.mask))
+    if family == IPV6:
+        # A tenant that speaks as its gateway in a flow of the host's own.
+        hosts = (Mark(field.by_owner(HOST_OWNER)), TENANTS, Mark(field.crossing, negated=True))
+        yield ChainRule(hosts, Verdict.DROP, comment("-", "host-source"))
     # One rule for nearly all packets of known flows.
     yield ChainRule((marked, CtState(("RELATED",), negated=True)), Verdict.RETURN)
     yield ChainRule((marked,), Jump(KNOWN, goto=True))
@@ -159,8 +164,10 @@ def _related(scene: Scene, family: int) -> Chain:
 def _from_tenants(scene: Scene, family: int) -> Iterator[ChainRule]:
     field = scene.lanes.field
     not_refused = Mark(field.by_uplink(0), negated=True)
-    # The gateway's address is in the tenant's prefix, but the host's: the answers would reach the host's own services.
-    yield ChainRule((FromLocal(),), Verdict.DROP, comment("-", "host-source"))
+    if family == IPV6:
+        # The gateway's address is in the tenant's prefix, but the host's: the answers would reach the host's own
+        # services. Of IPv4 the kernel takes no such source (fib_validate_source).
+        yield ChainRule((FromLocal(),), Verdict.DROP, comment("-", "host-source"))
     yield ChainRule((), MapMark(src_set(family), "src,src"), comment("-", "tenant"))
     if any(each.tenant.classes for each in scene.residents):
         yield ChainRule((), Jump(CLASS), comment("-", "classes"))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
-from laneway.compile.sysctls import RP_FILTER_ALL
 from laneway.state.links import GROUP, HOST, AddressKey, Link, LinkKey, LinkKind, Netns
 from laneway.state.prefix import ANY, FAMILIES, IPV6, Prefix
 from laneway.state.routing import IPV6_METRIC, MAIN_TABLE, Route, RouteKey, RouteKind
@@ -18,13 +17,9 @@ if TYPE_CHECKING:
 WORKLOAD_LINK = "eth0"
 """A workload's own end of its veth pair."""
 
-# Who sends with a source that is not its own is stopped by set, in raw, and with one of the host's, in mangle. To look
-# for the way back as well would cost each IPv4 packet a second route look-up, and with any `ip rule` the kernel does so
-# unless an interface takes the host's own addresses too (fib_validate_source). Where `all` filters, it cannot be turned
-# off here; then it must be loose: replies come back by lanes the reverse look-up does not see.
-_UNFILTERED = (("net/ipv4/conf/{}/rp_filter", "0"), ("net/ipv4/conf/{}/accept_local", "1"))
-_LOOSE = (("net/ipv4/conf/{}/rp_filter", "2"), ("net/ipv4/conf/{}/accept_local", "0"))
 _OF_A_BRIDGE = (
+    # Replies come back by lanes the reverse lookup does not see; spoofing is stopped by set, in raw.
+    ("net/ipv4/conf/{}/rp_filter", "2"),
     # The host must not answer for another tenant's gateway or an uplink's address (kernel ip-sysctl.rst).
     # With 2 it would not answer a workload either that asks with an address of another subnet than the gateway's.
     ("net/ipv4/conf/{}/arp_ignore", "1"),
@@ -40,11 +35,8 @@ _OF_A_PORT = (
     # three more routes for the kernel to walk with every FIB rule.
     ("net/ipv6/conf/{}/disable_ipv6", "1"),
 )
-SYSCTL_KEYS = {
-    LinkKind.BRIDGE: tuple(key for key, _ in _UNFILTERED + _OF_A_BRIDGE + _OF_A_BRIDGE_WITH_IPV6),
-    LinkKind.VETH: tuple(key for key, _ in _OF_A_PORT),
-}
-"""What the host's links of laneway's have otherwise than the kernel has it, by kind, for a name."""
+SYSCTLS = {LinkKind.BRIDGE: _OF_A_BRIDGE + _OF_A_BRIDGE_WITH_IPV6, LinkKind.VETH: _OF_A_PORT}
+"""What the host's links of laneway's have otherwise than the kernel has it, by kind: keys, for a name, and values."""
 
 
 def gateway_of(subnet: Prefix) -> bytes:
@@ -54,14 +46,13 @@ def gateway_of(subnet: Prefix) -> bytes:
 
 def plumb(scene: Scene, state: HostState) -> None:
     """Add the plumbing of every tenant to `state`."""
-    source_check = _UNFILTERED if scene.facts.sysctls.get(RP_FILTER_ALL, "0") == "0" else _LOOSE
     for resident in scene.residents:
-        _bridge(resident, source_check, state)
+        _bridge(resident, state)
         for workload in resident.tenant.workloads:
             _workload(resident, workload, state)
 
 
-def _bridge(resident: Resident, source_check: tuple[tuple[str, str], ...], state: HostState) -> None:
+def _bridge(resident: Resident, state: HostState) -> None:
     name = resident.bridge
     state.links[LinkKey(HOST, name)] = Link(
         LinkKind.BRIDGE,
@@ -73,7 +64,7 @@ def _bridge(resident: Resident, source_check: tuple[tuple[str, str], ...], state
     for family in FAMILIES:
         for subnet in resident.subnets[family]:
             state.addresses[AddressKey(HOST, name, Prefix(gateway_of(subnet), subnet.length))] = None
-    for key, value in source_check + _OF_A_BRIDGE + (_OF_A_BRIDGE_WITH_IPV6 if resident.subnets[IPV6] else ()):
+    for key, value in _OF_A_BRIDGE + (_OF_A_BRIDGE_WITH_IPV6 if resident.subnets[IPV6] else ()):
         state.sysctls[key.format(name)] = value
 
 

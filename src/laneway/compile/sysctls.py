@@ -22,11 +22,6 @@ def rp_filter(interface: str) -> str:
     return f"net/ipv4/conf/{interface}/rp_filter"
 
 
-def accept_local(interface: str) -> str:
-    """Return the key of whether an interface takes packets whose source is an address of the host's own."""
-    return f"net/ipv4/conf/{interface}/accept_local"
-
-
 def accept_ra(interface: str) -> str:
     """Return the key of whether an interface listens to router advertisements."""
     return f"net/ipv6/conf/{interface}/accept_ra"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from laneway.compile.assume import assumed_facts
 from laneway.compile.host import compile_host
-from laneway.compile.sysctls import FORWARD4, FORWARD6, RP_FILTER_ALL, accept_local, rp_filter
+from laneway.compile.sysctls import FORWARD4, FORWARD6, RP_FILTER_ALL, rp_filter
 from laneway.explain.explanation import Ground
 from laneway.explain.origin import Origins
 from laneway.explain.terrain import Terrain
@@ -61,7 +61,6 @@ def underlay_for(policy: PolicySet, desired: HostState, facts: HostFacts, *own: 
         tuple(dict.fromkeys(routes)),
         forwards=frozenset(forwards),
         reverse_filter=_reverse_filters(addresses, {**facts.sysctls, **desired.sysctls}),
-        accepts_local=frozenset(each.link for each in addresses if desired.sysctls.get(accept_local(each.link)) == "1"),
         filters_bridged=frozenset(FAMILIES),
         assumed=True,
     )

@@ -80,7 +80,7 @@ def _holds(match: Match, skb: Skb, terrain: Terrain) -> bool:  # noqa: C901, PLR
         case InSet(_, _, negated):
             return (entry_of(match.set, match.directions, skb, terrain) is not None) != negated
         case FromLocal():
-            return terrain.is_local(skb.source)
+            return terrain.is_local(skb.source) or terrain.is_anycast(skb.source)
         case ToLocal(on_arrival_link, negated):
             return terrain.is_local(skb.to, skb.arrives if on_arrival_link else "") != negated
         case Bridged(negated):

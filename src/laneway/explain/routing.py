@@ -104,7 +104,7 @@ def source_is_valid(terrain: Terrain, skb: Skb, trail: Trail) -> bool:
 
     The way back is looked up without the packet's mark, so it is main's word.
     """
-    if terrain.is_local(skb.source) and skb.arrives not in terrain.underlay.accepts_local:
+    if terrain.is_local(skb.source):
         trail.add("rp_filter", f"drops it: {address_text(skb.source)} is the host's own address")
         return False
     level = terrain.underlay.reverse_filter.get(skb.arrives, 0)

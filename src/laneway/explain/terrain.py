@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from laneway.explain.hop import OnWay
 from laneway.state.links import HOST, LinkKey, LinkKind
-from laneway.state.prefix import IPV4, Prefix
+from laneway.state.prefix import IPV4, IPV6, Prefix
 from laneway.state.routing import MAIN_TABLE
 
 if TYPE_CHECKING:
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 SMALLEST_WITH_BROADCAST = 30
 """The longest IPv4 prefix with a broadcast address (RFC 3021)."""
+
+SMALLEST_WITH_ANYCAST = 126
+"""The longest IPv6 prefix with an address of all its routers (RFC 6164)."""
 
 
 class Found(NamedTuple):
@@ -53,6 +56,7 @@ class Terrain:
         self.underlay = underlay
         self._local = {each.address.address for each in underlay.addresses}
         self._broadcast = {_last(each.address) for each in underlay.addresses if _has_broadcast(each.address)}
+        self._anycast = {_first(each.address) for each in underlay.addresses if _has_anycast(each.address)}
         self._sets = _by_set(state)
         self._tables = _by_table(state, underlay)
         self._rules: dict[int, list[FibRule]] = {}
@@ -81,6 +85,10 @@ class Terrain:
     def is_broadcast(self, address: bytes) -> bool:
         """Return whether packets for an address are for everybody on a link of the host's."""
         return address in self._broadcast
+
+    def is_anycast(self, address: bytes) -> bool:
+        """Return whether an address is the IPv6 one of all routers of a subnet of the host's (RFC 4291, 2.6.1)."""
+        return address in self._anycast
 
     def is_bridge(self, link: str) -> bool:
         """Return whether a link is a tenant's bridge."""
@@ -121,6 +129,16 @@ class Terrain:
 def _last(prefix: Prefix) -> bytes:
     below = (1 << (len(prefix.address) * 8 - prefix.length)) - 1
     return (int.from_bytes(prefix.address) | below).to_bytes(len(prefix.address))
+
+
+def _first(prefix: Prefix) -> bytes:
+    size = len(prefix.address)
+    below = (1 << (size * 8 - prefix.length)) - 1
+    return (int.from_bytes(prefix.address) & ~below).to_bytes(size)
+
+
+def _has_anycast(prefix: Prefix) -> bool:
+    return prefix.family == IPV6 and prefix.length <= SMALLEST_WITH_ANYCAST
 
 
 def _has_broadcast(prefix: Prefix) -> bool:

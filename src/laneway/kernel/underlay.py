@@ -27,7 +27,6 @@ _IFA_F_DEPRECATED = 0x20
 _FORWARDING = {IPV4: "net/ipv4/ip_forward", IPV6: "net/ipv6/conf/all/forwarding"}
 _BRIDGED = {IPV4: "net/bridge/bridge-nf-call-iptables", IPV6: "net/bridge/bridge-nf-call-ip6tables"}
 _REVERSE_FILTER = "net/ipv4/conf/{}/rp_filter"
-_ACCEPT_LOCAL = "net/ipv4/conf/{}/accept_local"
 
 
 def read() -> Underlay:
@@ -42,7 +41,6 @@ def read() -> Underlay:
         main,
         forwards=_families(_FORWARDING),
         reverse_filter=_reverse_filters(sorted(names.values())),
-        accepts_local=_accept_local(sorted(names.values())),
         filters_bridged=_families(_BRIDGED),
     )
 
@@ -76,10 +74,3 @@ def _reverse_filters(names: list[str]) -> dict[str, int]:
     values = sysctls.read(_REVERSE_FILTER.format(each) for each in ["all", *names])
     own = {each: values.get(_REVERSE_FILTER.format(each), "0") for each in ["all", *names]}
     return {each: max(int(own["all"]), int(own[each])) for each in names}
-
-
-def _accept_local(names: list[str]) -> frozenset[str]:
-    """Return the links on which the host takes its own addresses as sources: by their own setting, or by `all`'s."""
-    values = sysctls.read(_ACCEPT_LOCAL.format(each) for each in ["all", *names])
-    told = {each for each in ["all", *names] if values.get(_ACCEPT_LOCAL.format(each), "0") != "0"}
-    return frozenset(names) if "all" in told else frozenset(told)

@@ -167,12 +167,13 @@ class _Writer:
     def _spoof(self, tenant: Tenant, sender: Resident, family: int) -> Iterator[Probe]:
         """Yield packets with others' source addresses: another tenant's, or if there is none a stranger's; the host's.
 
-        The host's own is the gateway's, which is one of the tenant's subnet.
+        The tenant's own subnet holds those: its gateway, and in IPv4 everybody, in IPv6 all routers.
         """
         others = (each for one in self.world.policy.tenants if one.name != tenant.name for each in one.workloads)
         lent = next((address for each in others if (address := address_of(each, family)) is not None), None)
-        gateways = (_inside(subnet, 1) for subnet in tenant.subnets if subnet.version == family)
-        for source in (lent or next(self._pools[family]), *islice(gateways, 1)):
+        subnet = next(each for each in tenant.subnets if each.version == family)
+        everybody = -1 if family == 4 else 0  # noqa: PLR2004
+        for source in (lent or next(self._pools[family]), _inside(subnet, 1), _inside(subnet, everybody)):
             to, whom = next(self._pools[family]), "internet, forged source"
             yield Probe(sender, to, "udp", 53, source, spoofed=True, group=tenant.name, kind="forged", whom=whom)
 

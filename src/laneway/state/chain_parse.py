@@ -213,7 +213,7 @@ def _set(words: Sequence[str], negated: bool, _protocol: int) -> tuple[Match, ..
 
 
 def _addrtype(words: Sequence[str], negated: bool, _protocol: int) -> tuple[Match, ...] | None:  # noqa: FBT001
-    if words == ["--src-type", "LOCAL"] and not negated:
+    if words == ["--src-type", "LOCAL,ANYCAST"] and not negated:
         return (FromLocal(),)
     if words[:2] != ["--dst-type", "LOCAL"] or words[2:] not in ([], ["--limit-iface-in"]):
         return None

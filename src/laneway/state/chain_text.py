@@ -186,7 +186,7 @@ def _match_text(match: Match, protocol: int, family: int) -> str:  # noqa: C901,
         case InSet(name, directions, negated):
             return f"-m set {_no(negated)}--match-set {name} {directions}"
         case FromLocal():
-            return "-m addrtype --src-type LOCAL"
+            return "-m addrtype --src-type LOCAL,ANYCAST"
         case ToLocal(on_arrival_link, negated):
             return f"-m addrtype {_no(negated)}--dst-type LOCAL{' --limit-iface-in' * on_arrival_link}"
         case Bridged(negated):

@@ -145,7 +145,7 @@ class InSet(NamedTuple):
 
 @part
 class FromLocal(NamedTuple):
-    """`-m addrtype --src-type LOCAL`."""
+    """`-m addrtype --src-type LOCAL,ANYCAST`."""
 
 
 @part

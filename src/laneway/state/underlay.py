@@ -38,6 +38,5 @@ class Underlay(NamedTuple):
     routes: tuple[MainRoute, ...] = ()
     forwards: frozenset[int] = frozenset(FAMILIES)  # families in which the host passes packets on
     reverse_filter: Mapping[str, int] = {}  # rp_filter in effect: 0 off, 1 strict, 2 loose
-    accepts_local: frozenset[str] = frozenset()  # links that take the host's own addresses as sources (accept_local)
     filters_bridged: frozenset[int] = frozenset()  # families whose bridged frames iptables sees (bridge-nf-call-…)
     assumed: bool = False  # nobody asked a host

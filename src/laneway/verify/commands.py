@@ -7,10 +7,9 @@ being asked is what makes them.
 from __future__ import annotations
 
 import re
-from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
-from laneway.compile.plumbing import SYSCTL_KEYS
+from laneway.compile.plumbing import SYSCTLS
 from laneway.errors import HostRefused
 from laneway.kernel.sysctls import HOST_KEYS, UPLINK_KEYS
 
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 BRIDGED = {4: "net/bridge/bridge-nf-call-iptables", 6: "net/bridge/bridge-nf-call-ip6tables"}
 """Whether iptables sees bridged frames, by family."""
 
-_LINK_KEYS = tuple(chain.from_iterable(SYSCTL_KEYS.values()))
+_LINK_KEYS = tuple(key for sysctls in SYSCTLS.values() for key, _ in sysctls)
 _KEYS = (*HOST_KEYS, *UPLINK_KEYS, *_LINK_KEYS, *BRIDGED.values())
 _PATTERNS = tuple(f"/proc/sys/{each.replace('{}', '*')}" for each in dict.fromkeys(_KEYS))
 

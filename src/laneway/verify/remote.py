@@ -10,7 +10,7 @@ import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from laneway.compile.plumbing import SYSCTL_KEYS
+from laneway.compile.plumbing import SYSCTLS
 from laneway.errors import HostRefused
 from laneway.kernel.save_text import ours, saved_tables
 from laneway.kernel.sysctls import HOST_KEYS, UPLINK_KEYS
@@ -39,7 +39,6 @@ _PROC = "/proc/sys/"
 _CLAIMED = "laneway\n"
 _HALF_MADE = Netns(alias="", up=False)
 _REVERSE_FILTER = "net/ipv4/conf/{}/rp_filter"
-_ACCEPT_LOCAL = "net/ipv4/conf/{}/accept_local"
 _FORWARDING = {IPV4: "net/ipv4/ip_forward", IPV6: "net/ipv6/conf/all/forwarding"}
 
 
@@ -204,7 +203,7 @@ def _sysctls(text: str) -> Iterator[tuple[str, str]]:
 def _own_sysctls(state: HostState, present: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """Yield the present values of laneway's bridges and ports, and of what it remembers an earlier value of."""
     links = [(key.name, link.kind) for key, link in state.links.items() if key.netns == HOST]
-    keys = [key.format(name) for name, kind in links for key in SYSCTL_KEYS.get(kind, ())]
+    keys = [key.format(name) for name, kind in links for key, _ in SYSCTLS.get(kind, ())]
     for key in (*keys, *sorted(recorded_priors(state))):
         if key in present:
             yield key, present[key]
@@ -233,16 +232,12 @@ def _underlay(addresses: Sequence[SeenAddress], main: Sequence[SeenRoute], sysct
     def reverse_filter(link: str) -> int:
         return int(sysctls.get(_REVERSE_FILTER.format(link), "0"))
 
-    def accepts_local(link: str) -> bool:
-        return sysctls.get(_ACCEPT_LOCAL.format(link), "0") != "0"
-
     links = sorted({each.link for each in addresses})
     return Underlay(
         tuple(HostAddress(each.link, each.address, each.deprecated) for each in addresses),
         tuple(_main_route(each) for each in main),
         forwards=families(_FORWARDING),
         reverse_filter={link: max(reverse_filter("all"), reverse_filter(link)) for link in ["all", *links]},
-        accepts_local=frozenset(link for link in links if accepts_local("all") or accepts_local(link)),
         filters_bridged=families(BRIDGED),
     )
 
