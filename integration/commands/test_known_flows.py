@@ -309,6 +309,46 @@ def test_an_error_about_a_flow_of_the_hosts_leaves_it_in_no_lane(router: Throwaw
     assert "mark=0 " in router.sh("conntrack -L -p udp --dport 80 2>/dev/null")
 
 
+_ASKS_THE_GATEWAY = """
+import socket
+one = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+one.bind(("2001:db8:ffff::9", 5555))
+one.settimeout(5)
+one.sendto(b"?", ("fd20::1", 7777))
+print(one.recvfrom(9)[0].decode(), flush=True)
+one.settimeout(2)
+try:
+    print(one.recvfrom(9), flush=True)
+except TimeoutError:
+    print("nothing", flush=True)
+"""
+_AS_THE_GATEWAY = """
+import socket, struct
+source, to = (socket.inet_pton(socket.AF_INET6, each) for each in ("fd20::1", "2001:db8:ffff::9"))
+def datagram(check):
+    return struct.pack(">HHHH", 7777, 5555, 12, check) + b"fake"
+words = struct.unpack(">26H", source + to + struct.pack(">II", 12, 17) + datagram(0))
+check = sum(words)
+check = (check & 0xffff) + (check >> 16)
+check = ~((check & 0xffff) + (check >> 16)) & 0xffff
+one = socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_RAW)
+one.sendto(struct.pack(">IHBB", 6 << 28, 12, 17, 64) + source + to + datagram(check), ("2001:db8:ffff::9", 0))
+"""
+
+
+def test_nobody_speaks_as_its_gateway_in_a_flow_of_the_hosts(router: Throwaway, laneway: Laneway) -> None:
+    router.sh(_PROVIDER + _PROVIDER6)
+    apply(laneway, policy())
+
+    with answering(router, None, "fd20::1", 7777):
+        argv = [*router.prefix, *inside("provider"), sys.executable, "-c", _ASKS_THE_GATEWAY]
+        with talking(argv) as provider:
+            assert provider() == "here"
+            router.run([*inside("acme-web"), sys.executable, "-c", _AS_THE_GATEWAY])
+
+            assert provider() == "nothing"
+
+
 _KEEPS = """
 import socket, sys
 server = socket.create_server(("0.0.0.0", 22))
