@@ -161,8 +161,11 @@ def test_deleting_what_is_gone_already_changes_nothing(throwaway: Throwaway) -> 
     steps = deletion(one_of_everything())
 
     throwaway.call(destroy)
+    before = throwaway.sh(_EVERYTHING)
 
     throwaway.call(lambda: linux().run(steps))
+
+    assert throwaway.sh(_EVERYTHING) == before
 
 
 def test_routes_that_went_with_their_link_are_seen_to_be_gone(throwaway: Throwaway) -> None:
