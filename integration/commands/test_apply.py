@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from integration.bench.crowd import crowd
 from integration.snapshot import snapshot
@@ -48,7 +48,41 @@ def test_every_bridge_carries_packets_when_apply_is_done(router: Throwaway, lane
     assert len(links) == 200
     assert {link["operstate"] for link in links} == {"UP"}
     assert router.sh("ip -6 -o addr show tentative | grep lwb- || true") == ""
-    assert router.sh("ip -6 -o addr show scope link | grep -c lwb-") == "100\n"
+
+
+def link_local(router: Throwaway, link: str) -> list[dict[str, Any]]:
+    """Return what ip(8) tells of the IPv6 link-local addresses of a link."""
+    told = router.json(f"ip -6 -j addr show dev {link} scope link")
+    return [address for link in told for address in link.get("addr_info", ()) if address]
+
+
+def test_a_bridge_has_one_link_local_address_made_of_its_own_at_once(
+    router: Throwaway, laneway: Laneway, quickstart: Path
+) -> None:
+    laneway("apply", quickstart)
+
+    router.sh("ip link add like type bridge; ip link set like address $(cat /sys/class/net/lwb-acme/address)")
+    router.sh("ip link add name port type veth peer name trop; ip link set port master like up; ip link set trop up")
+    router.sh("ip link set like up; until ip -6 -o addr show dev like scope link | grep -q fe80; do sleep 0.1; done")
+    (kernels,) = link_local(router, "like")
+    (ours,) = link_local(router, "lwb-acme")
+    assert ours["local"] == kernels["local"]
+    assert "tentative" not in ours
+    assert router.sh("cat /proc/sys/net/ipv6/conf/lwb-acme/addr_gen_mode") == "1\n"
+
+
+def test_a_workload_cannot_take_the_link_local_address_of_its_bridge(
+    router: Throwaway, laneway: Laneway, quickstart: Path
+) -> None:
+    laneway("apply", quickstart)
+    (own,) = link_local(router, "lwb-acme")
+
+    router.sh(f"ip -n acme-web addr add {own['local']}/64 dev eth0")
+    router.sh("until ip -n acme-web -6 addr show dev eth0 dadfailed | grep -q fe80; do sleep 0.1; done")
+    router.sh("ip -6 neigh flush dev lwb-acme")
+
+    assert link_local(router, "lwb-acme") == [own]
+    assert "1 received" in router.sh("ping -6 -c 1 -W 5 fd20::10")
 
 
 def test_what_others_own_is_as_it_was(router: Throwaway, laneway: Laneway, quickstart: Path) -> None:

@@ -24,10 +24,10 @@ _OF_A_BRIDGE = (
     # With 2 it would not answer a workload either that asks with an address of another subnet than the gateway's.
     ("net/ipv4/conf/{}/arp_ignore", "1"),
     ("net/ipv4/conf/{}/arp_announce", "2"),
-    # A tenant must not hand the host a default route, nor claim the bridge's link-local address, without which the host
-    # asks for no neighbour (ndisc.c); waiting for such a claim would cost a second, too.
+    # A tenant must not hand the host a default route.
     ("net/ipv6/conf/{}/accept_ra", "0"),
-    ("net/ipv6/conf/{}/accept_dad", "0"),
+    # The kernel makes no link-local address: the bridge is given its own, when the look-ups are there.
+    ("net/ipv6/conf/{}/addr_gen_mode", "1"),
 )
 _OF_A_BRIDGE_WITH_IPV6 = (("net/ipv6/conf/{}/disable_ipv6", "0"),)  # whatever links have here by default
 _OF_A_PORT = (
@@ -44,6 +44,11 @@ def gateway_of(subnet: Prefix) -> bytes:
     return (int.from_bytes(subnet.address) + 1).to_bytes(len(subnet.address))
 
 
+def link_local_of(mac: bytes) -> Prefix:
+    """Return the IPv6 link-local address that a link of a 48-bit `mac` has by itself (RFC 4291, appendix A)."""
+    return Prefix(b"\xfe\x80" + bytes(6) + bytes((mac[0] ^ 2,)) + mac[1:3] + b"\xff\xfe" + mac[3:], 64)
+
+
 def plumb(scene: Scene, state: HostState) -> None:
     """Add the plumbing of every tenant to `state`."""
     for resident in scene.residents:
@@ -54,16 +59,21 @@ def plumb(scene: Scene, state: HostState) -> None:
 
 def _bridge(resident: Resident, state: HostState) -> None:
     name = resident.bridge
+    # Locally administered, and the same in every life of the bridge: neighbours keep their entries.
+    mac = b"\x02" + blake2b(name.encode(), digest_size=5).digest()
     state.links[LinkKey(HOST, name)] = Link(
         LinkKind.BRIDGE,
         GROUP,
-        # Locally administered, and the same in every life of the bridge: neighbours keep their entries.
-        mac=b"\x02" + blake2b(name.encode(), digest_size=5).digest(),
+        mac=mac,
         alias=f"laneway tenant={resident.tenant.name}",
     )
     for family in FAMILIES:
         for subnet in resident.subnets[family]:
             state.addresses[AddressKey(HOST, name, Prefix(gateway_of(subnet), subnet.length))] = None
+    if resident.subnets[IPV6]:
+        # With it the host asks for neighbours (ndisc.c). The kernel would defend it against a workload that claims it,
+        # and walk all tables when that is over, for each bridge (addrconf.c); an address that is given is used at once.
+        state.addresses[AddressKey(HOST, name, link_local_of(mac))] = None
     for key, value in _OF_A_BRIDGE + (_OF_A_BRIDGE_WITH_IPV6 if resident.subnets[IPV6] else ()):
         state.sysctls[key.format(name)] = value
 

@@ -50,6 +50,7 @@ _IFLA_INFO_SLAVE_DATA = 5
 _IFLA_BRPORT_MODE = 4  # hairpin
 _IFLA_INET_CONF = 1
 _IFLA_INET6_CONF = 2
+_IFLA_INET6_ADDR_GEN_MODE = 8
 _VETH_INFO_PEER = 1
 _WANTED = frozenset(
     (
@@ -85,13 +86,16 @@ OUR_GROUPS = (GROUP, DYING)
 DUMP_LINKS = _LINK.pack(0, 0, 0, 0, 0) + u32(_IFLA_EXT_MASK, _RTEXT_FILTER_SKIP_STATS)
 DUMP_ADDRESSES = _ADDRESS.pack(0, 0, 0, 0, 0)
 
+_WHOLE = -1
+"""The place of a sysctl that is an attribute of its own, of one byte, and not one of an array of numbers."""
+
 # The sysctls that a link's message carries: whose, address family, attribute and place (linux/ip.h, linux/ipv6.h).
 _CARRIED = (
     (LinkKind.BRIDGE, "net/ipv4/conf/{}/rp_filter", socket.AF_INET, _IFLA_INET_CONF, 7),
     (LinkKind.BRIDGE, "net/ipv4/conf/{}/arp_announce", socket.AF_INET, _IFLA_INET_CONF, 17),
     (LinkKind.BRIDGE, "net/ipv4/conf/{}/arp_ignore", socket.AF_INET, _IFLA_INET_CONF, 18),
     (LinkKind.BRIDGE, "net/ipv6/conf/{}/accept_ra", socket.AF_INET6, _IFLA_INET6_CONF, 3),
-    (LinkKind.BRIDGE, "net/ipv6/conf/{}/accept_dad", socket.AF_INET6, _IFLA_INET6_CONF, 27),
+    (LinkKind.BRIDGE, "net/ipv6/conf/{}/addr_gen_mode", socket.AF_INET6, _IFLA_INET6_ADDR_GEN_MODE, _WHOLE),
     (LinkKind.BRIDGE, "net/ipv6/conf/{}/disable_ipv6", socket.AF_INET6, _IFLA_INET6_CONF, 26),
     (LinkKind.VETH, "net/ipv6/conf/{}/disable_ipv6", socket.AF_INET6, _IFLA_INET6_CONF, 26),
 )
@@ -149,7 +153,9 @@ def carried_sysctls(link: SeenLink) -> Iterator[tuple[str, str]]:
         if of != link.kind:
             continue
         values = families.get(family, {}).get(kind, b"")
-        if len(values) >= place * 4 + 4:
+        if place == _WHOLE:
+            yield from ((key.format(link.name), str(each)) for each in values[:1])
+        elif len(values) >= place * 4 + 4:
             yield key.format(link.name), str(_SIGNED.unpack_from(values, place * 4)[0])
 
 
