@@ -31,7 +31,7 @@ def test_the_hosting_directory() -> None:
 def test_one_tenants_file_goes_with_what_is_applied() -> None:
     whole = load([EXAMPLES / "hosting"])
 
-    assert load([EXAMPLES / "hosting" / "games.toml"], base=whole).tenants == whole.tenants
+    assert load([EXAMPLES / "hosting" / "games.toml"], base=lambda _: whole).tenants == whole.tenants
 
 
 def test_one_tenants_file_alone_lacks_its_uplinks() -> None:

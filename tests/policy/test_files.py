@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from laneway.policy.load import PolicyError, load, load_text
+from laneway.policy.load import PolicyError, load, load_besides, load_text
 
 NORTH = '[uplinks.north]\ninterface = "eth0"\n'
 ACME = '[tenants.acme]\nsubnets = ["10.20.0.0/24"]\nuplinks = ["north"]\n'
@@ -177,7 +177,7 @@ def test_zero_bytes() -> None:
 def test_what_is_applied_already_is_kept() -> None:
     base = load_text('[host]\nmarks = "0xff00"\niptables = "nft"\n' + NORTH + ACME)
 
-    policy = load_text('[host]\niptables = "legacy"\n' + GLOBEX, base=base)
+    policy = load_text('[host]\niptables = "legacy"\n' + GLOBEX, base=lambda _: base)
 
     assert (policy.host.marks, policy.host.iptables) == (0xFF00, "legacy")
     assert [uplink.name for uplink in policy.uplinks] == ["north"]
@@ -187,7 +187,7 @@ def test_what_is_applied_already_is_kept() -> None:
 def test_what_the_files_name_is_as_they_say() -> None:
     base = load_text(NORTH + ACME)
 
-    policy = load_text(ACME.replace("10.20.0.0", "10.21.0.0") + NORTH.replace("eth0", "eth9"), base=base)
+    policy = load_text(ACME.replace("10.20.0.0", "10.21.0.0") + NORTH.replace("eth0", "eth9"), base=lambda _: base)
 
     assert str(policy.tenants[0].subnets[0]) == "10.21.0.0/24"
     assert policy.uplinks[0].interface == "eth9"
@@ -201,7 +201,7 @@ def test_expectations_go_with_their_tenants() -> None:
     globex = GLOBEX + web.format("globex", 30, 8030) + inside.format("globex", 30) + outside.format(8030)
     base = load_text(NORTH + ACME + GLOBEX + acme.removeprefix(ACME) + globex.removeprefix(GLOBEX))
 
-    policy = load_text(globex.replace("port = 30", "port = 31"), base=base)
+    policy = load_text(globex.replace("port = 30", "port = 31"), base=lambda _: base)
 
     assert [each.port for each in policy.expects] == [31, 8030, 20, 8020]
 
@@ -211,7 +211,7 @@ def test_the_new_tenant_is_the_one_at_fault() -> None:
     base = load([Path("applied.toml")])
 
     with pytest.raises(PolicyError) as raised:
-        load_text(ACME, file="acme.toml", base=base)
+        load_text(ACME, file="acme.toml", base=lambda _: base)
 
     assert str(raised.value) == (
         "acme.toml:2:12: tenant acme: 10.20.0.0/24 overlaps 10.20.0.0/24 of tenant zeta\n"
@@ -228,7 +228,7 @@ def test_what_is_applied_is_named_even_when_its_file_is_gone() -> None:
     base = load_text(NORTH + ACME.replace("acme", "zeta"), file="gone.toml")
 
     with pytest.raises(PolicyError) as raised:
-        load_text(ACME, base=base)
+        load_text(ACME, base=lambda _: base)
 
     assert str(raised.value).splitlines()[-1] == "gone.toml: note: 10.20.0.0/24 is here"
 
@@ -239,7 +239,7 @@ def test_a_workload_that_somebody_may_reach_cannot_go_unnoticed() -> None:
     base = load_text(NORTH + ACME + allow + GLOBEX + db, file="gone.toml")
 
     with pytest.raises(PolicyError) as raised:
-        load_text(GLOBEX, base=base)
+        load_text(GLOBEX, base=lambda _: base)
 
     assert str(raised.value).splitlines()[0] == "gone.toml: tenant acme, allow 1: tenant globex has no workload db"
 
@@ -248,7 +248,7 @@ def test_an_uplink_is_renamed_by_the_name_that_its_interface_has_now() -> None:
     base = load_text(NORTH + ACME, file="applied.toml")
     renamed = NORTH.replace("north", "upward")
 
-    policy = load_text(renamed + ACME.replace("north", "upward"), base=base)
+    policy = load_text(renamed + ACME.replace("north", "upward"), base=lambda _: base)
 
     assert [each.name for each in policy.uplinks] == ["upward"]
 
@@ -257,4 +257,14 @@ def test_an_uplink_that_somebody_else_goes_by_is_not_renamed() -> None:
     base = load_text(NORTH + ACME, file="applied.toml")
 
     with pytest.raises(PolicyError, match="interface eth0 is uplink"):
-        load_text(NORTH.replace("north", "upward") + GLOBEX.replace("north", "upward"), base=base)
+        load_text(NORTH.replace("north", "upward") + GLOBEX.replace("north", "upward"), base=lambda _: base)
+
+
+def test_what_is_built_on_is_read_without_the_tenants_that_are_said_anew() -> None:
+    Path("applied.toml").write_text(NORTH + ACME.replace("10.20", "10.999") + GLOBEX)
+
+    rest = load_besides(Path("applied.toml"), {"acme"})
+
+    assert [tenant.name for tenant in rest.tenants] == ["globex"]
+    with pytest.raises(PolicyError, match="is not an IPv4"):
+        load_besides(Path("applied.toml"), {"globex"})

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 
 from laneway.apply import generations
 from laneway.errors import UsageError
-from laneway.policy.load import PolicyError, load
+from laneway.policy.load import PolicyError, load, load_besides
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
     from laneway.apply.generations import Generation
     from laneway.policy.model import PolicySet
 
@@ -48,9 +50,18 @@ def path() -> Path:
 
 def applied() -> PolicySet | None:
     """Return the policy in force, or None when there is none, or none that can be read."""
+    return _in_force(lambda path: load([path]))
+
+
+def applied_besides(tenants: Collection[str]) -> PolicySet | None:
+    """Return as `applied` what a new policy builds on that says all of these `tenants` anew: they are not read."""
+    return _in_force(lambda path: load_besides(path, tenants))
+
+
+def _in_force(read: Callable[[Path], PolicySet]) -> PolicySet | None:
     generation = generations.in_force(history())
     try:
-        return load([generation.policy]) if generation and not generation.destroyed else None
+        return read(generation.policy) if generation and not generation.destroyed else None
     except (PolicyError, OSError):
         return None
 

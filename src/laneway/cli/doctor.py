@@ -69,9 +69,9 @@ def _policy(paths: Sequence[str | Path]) -> "PolicySet | None":
     from laneway.cli.paths import policy_paths
     from laneway.policy.load import load
 
-    stored = store.applied()
     if paths:
-        return load(policy_paths(paths), base=stored)
+        return load(policy_paths(paths), base=store.applied_besides)
+    stored = store.applied()
     if stored is not None:
         return stored
     (usual,) = policy_paths([])

@@ -70,10 +70,9 @@ def carry_out(scene: Scene, progress: Progress = lambda _done, _total: None, led
 
 def look(paths: Sequence[str | Path], *, prune: bool = False) -> Scene:
     """Return this host beside what the policy at `paths` asks of it, the tenants it has besides kept unless `prune`."""
-    stored = store.applied()
     chosen = policy_paths(paths)
     demand_trusted(chosen)
-    policy = load(chosen, base=store.ground(stored, prune=prune))
+    policy = load(chosen, base=lambda named: store.ground(store.applied_besides(named), prune=prune))
     return look_at(policy, prune=prune)
 
 
@@ -87,7 +86,7 @@ def look_back(file: str, paths: Sequence[str | Path], *, prune: bool = False) ->
     from laneway.apply.saved import MEMORY
 
     host = _read_back(file)
-    policy = load(policy_paths(paths), base=store.ground(host.policy, prune=prune))
+    policy = load(policy_paths(paths), base=lambda _: store.ground(host.policy, prune=prune))
     if policy.host.iptables not in ("auto", host.known.variant):
         message = f"{file} tells of a host on which laneway uses the {host.known.variant} variant of iptables"
         raise UsageError(f"{message}, the policy asks for {policy.host.iptables}", "apply that there first")

@@ -16,17 +16,21 @@ from laneway.policy.underlay import carried_expects, carried_tenants, carried_up
 from laneway.policy.uplinks import uplink
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Collection, Sequence
     from pathlib import Path
 
     from laneway.policy.documents import Document
 
-__all__ = ["PolicyError", "Problem", "load", "load_text"]
+    Base = Callable[[Collection[str]], PolicySet | None]
+    """Returns what is applied on the host, None for nothing; the tenants whose names it gets are not asked for."""
+
+__all__ = ["PolicyError", "Problem", "load", "load_besides", "load_text"]
 
 KEYS = frozenset({"host", "uplinks", "tenants", "expect"})
+_NOTHING = PolicySet(HostSettings())
 
 
-def load(paths: Sequence[Path], *, base: PolicySet | None = None) -> PolicySet:
+def load(paths: Sequence[Path], *, base: Base | None = None) -> PolicySet:
     """Return the policy that files and directories say together.
 
     With `base`, what is already applied on the host: uplinks and host settings that the files do not mention, and
@@ -38,20 +42,36 @@ def load(paths: Sequence[Path], *, base: PolicySet | None = None) -> PolicySet:
     return _policy(read(paths, faults), base, faults)
 
 
-def load_text(text: str, file: str = "<policy>", *, base: PolicySet | None = None) -> PolicySet:
+def load_text(text: str, file: str = "<policy>", *, base: Base | None = None) -> PolicySet:
     """Return the policy that a text says, as `load` does; errors call it `file`."""
     faults = Faults()
     document = parse_text(text, file, faults)
     return _policy([document] if document else [], base, faults)
 
 
-def _policy(documents: Sequence[Document], base: PolicySet | None, faults: Faults) -> PolicySet:
+def load_besides(path: Path, tenants: Collection[str]) -> PolicySet:
+    """Return what a policy file says besides these `tenants`, to build on: how the rest fits together is not checked.
+
+    Raises PolicyError with what is wrong with each thing by itself.
+    """
+    faults = Faults()
+    merged = _Merged(read([path], faults), faults)
+    for name in tenants:
+        merged.tenants.pop(name, None)
+    return _faultless(_understood(merged, _NOTHING), faults)
+
+
+def _policy(documents: Sequence[Document], base: Base | None, faults: Faults) -> PolicySet:
     complete = not faults  # or else names may be unknown only because their file could not be read
     merged = _Merged(documents, faults)
-    policy = _understood(merged, base or PolicySet(HostSettings()))
+    policy = _understood(merged, (base and base(merged.tenants.keys())) or _NOTHING)
     if complete:
         limit = merged.host.source if merged.host and "max_uplinks" in merged.host else None
         check(policy, faults, order=merged.order(), limit=limit)
+    return _faultless(policy, faults)
+
+
+def _faultless(policy: PolicySet, faults: Faults) -> PolicySet:
     if faults:
         from laneway.policy.locate import located
 
