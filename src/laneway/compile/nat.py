@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from laneway.compile.dispatch import ByOwner, ByPort, Entry, dispatch
 from laneway.compile.names import DNAT, OWN_SNAT, SNAT, comment, src_set
@@ -97,31 +97,37 @@ def _translations(publish: Publish, address: bytes, note: str) -> Iterator[Entry
 
 def _snat(scene: Scene, family: int) -> dict[str, Chain]:
     field = scene.lanes.field
+    own = {resident.owner: _own_addresses(resident, family) for resident in scene.residents}
+    # By their uplinks: a flow that comes in does not walk the tree of those that go out.
+    leaving = sorted({rule.leaving for rules in own.values() for rule in rules})
     marked = Mark(field.unmarked, negated=True)
-    entries = [entry for resident in scene.residents if (entry := _own_address(resident, family))]
-    rules = []
-    if entries:
-        rules.append(ChainRule((marked,), Jump(OWN_SNAT), comment("-", "own-snat")))
+    rules = [ChainRule((each, marked), Jump(OWN_SNAT), comment("-", "own-snat")) for each in leaving]
     rules += [rule for way in scene.ways if (rule := _uplink_address(way, Mark(field.by_uplink(way.number)), family))]
     # A workload that reaches a port published by one of its own bridge: the answer must come back through here.
-    hairpin = (ToGroup(GROUP), CtState(("DNAT",)), InSet(src_set(family), "src,dst"))
+    # That is in the crossing lane; for what comes in by an uplink no set is asked.
+    hairpin = (ToGroup(GROUP), Mark(field.crossing), CtState(("DNAT",)), InSet(src_set(family), "src,dst"))
     rules.append(ChainRule(hairpin, Masquerade(), comment("-", "hairpin")))
-    own = dispatch(OWN_SNAT, entries, ByOwner(field)) if entries else {}
-    return {SNAT: tuple(rules), **own}
+    entries = [Entry(owner, owner, tuple(each.rule for each in theirs)) for owner, theirs in own.items() if theirs]
+    return {SNAT: tuple(rules), **(dispatch(OWN_SNAT, entries, ByOwner(field)) if entries else {})}
 
 
-def _own_address(resident: Resident, family: int) -> Entry | None:
+class _OwnAddress(NamedTuple):
+    """What gives a tenant its own source address by one uplink."""
+
+    leaving: OutInterface
+    rule: ChainRule
+
+
+def _own_addresses(resident: Resident, family: int) -> list[_OwnAddress]:
     lanes = {lane.way.uplink.name: lane for lane in resident.lanes}
-    rules = tuple(
-        ChainRule(
-            (OutInterface(lanes[uplink].way.uplink.interface), Mark(lanes[uplink].mark)),
-            Snat(address.packed),
-            comment(resident.tenant.name, "snat"),
-        )
-        for uplink, address in resident.tenant.snat
-        if address.version == family and uplink in lanes
-    )
-    return Entry(resident.owner, resident.owner, rules) if rules else None
+    note = comment(resident.tenant.name, "snat")
+    found = []
+    for uplink, address in resident.tenant.snat:
+        if address.version == family and uplink in lanes:
+            leaving = OutInterface(lanes[uplink].way.uplink.interface)
+            rule = ChainRule((leaving, Mark(lanes[uplink].mark)), Snat(address.packed), note)
+            found.append(_OwnAddress(leaving, rule))
+    return found
 
 
 def _uplink_address(way: Way, by_it: Mark, family: int) -> ChainRule | None:
