@@ -38,7 +38,7 @@ def register(app: "Typer") -> None:
         It needs no root. A table says who reached whom, by which uplink, seen as which address, and what was
         refused. Exit code 0: every expectation of the policy holds; 8: one fails.
         """
-        finish(lambda: run(path, command or [], shell=shell, as_json=as_json))
+        finish(lambda: run(path, command or [], shell=shell, as_json=as_json), as_json=as_json)
 
 
 def run(path: str | None, command: "Sequence[str]", *, shell: bool, as_json: bool) -> int:

@@ -39,7 +39,7 @@ def register(app: "Typer") -> None:
         Nothing is changed. A host given by --host needs no laneway, and no Python: it is read with ip, ipset and
         iptables-save. Exit code 0: it holds; 4: something differs; 8: an expectation fails.
         """
-        finish(lambda: run(paths or [], host=host, packets=packets, as_json=as_json))
+        finish(lambda: run(paths or [], host=host, packets=packets, as_json=as_json), as_json=as_json)
 
 
 def run(paths: Sequence[str | Path], *, host: str = "", packets: bool = False, as_json: bool = False) -> Exit:
