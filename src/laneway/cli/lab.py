@@ -48,8 +48,10 @@ def run(path: str | None, command: "Sequence[str]", *, shell: bool, as_json: boo
     from laneway.lab.report import as_json as report_json
     from laneway.lab.report import table
     from laneway.lab.run import run_lab
+    from laneway.lab.sandbox import working_directory
     from laneway.policy.load import load
 
+    working_directory()  # first: of a relative path the loader would say only that nothing is there
     paths = policy_paths([path] if path else [])
     policy = load(paths)
     result = run_lab(policy, apply=lambda: carry_out(look_at(policy)), shell=shell, command=command, say=output.note)
