@@ -128,6 +128,17 @@ def test_a_second_apply_says_so(laneway: Laneway, quickstart: Path) -> None:
     assert laneway("apply", quickstart).stdout == "nothing to do: the host holds the policy (generation 1)\n"
 
 
+def test_an_invalid_policy_is_answered_and_changes_nothing(router: Throwaway, laneway: Laneway) -> None:
+    router.run(["tee", "/run/wrong.toml"], input='[uplinks.north]\ninterfce = "eth0"\n')
+    before = snapshot(router)
+
+    answer = laneway.json("apply", "/run/wrong.toml", code=3)
+
+    assert (answer["valid"], answer["problems"][0]["line"], answer["warnings"]) == (False, 2, [])
+    assert answer == laneway.json("check", "/run/wrong.toml", code=3)
+    assert snapshot(router) == before
+
+
 def test_plan_shows_commands_and_changes_nothing(router: Throwaway, laneway: Laneway, quickstart: Path) -> None:
     before = snapshot(router)
 

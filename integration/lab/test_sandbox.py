@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 import time
 import urllib.request
 from pathlib import Path
@@ -120,6 +121,36 @@ def test_command_runs_on_the_host_and_its_exit_code_is_returned(script: str, cod
 
 def test_command_that_is_not_there_is_127() -> None:
     assert run_lab(policy(uplink("north", "192.0.2.1")), apply=lambda: None, command=("no-such-command",)) == 127
+
+
+QUICKSTART = str(Path(__file__).parents[2] / "policies" / "quickstart.toml")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        pytest.param([QUICKSTART], id="probes"),
+        pytest.param([QUICKSTART, "--", "true"], id="command"),
+        pytest.param(["quickstart.toml"], id="relative"),
+    ],
+)
+def test_a_lab_that_is_started_in_a_deleted_directory_says_so(tmp_path: Path, arguments: list[str]) -> None:
+    argv = [sys.executable, "-P", "-m", "laneway", "lab", *arguments]
+
+    done = subprocess.run(
+        ["sh", "-c", 'rmdir "$PWD"; exec "$@"', "-", *argv],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+    assert (done.returncode, done.stdout) == (Exit.USAGE, "")
+    assert done.stderr == (
+        "laneway: the working directory was deleted, or cannot be reached: No such file or directory\n"
+        "  hint: cd to a directory that is there, and start again\n"
+    )
 
 
 def test_failure_to_apply_is_raised() -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from laneway.errors import HostRefused
+from laneway.errors import HostRefused, UsageError
 from laneway.lab import sandbox
 
 if TYPE_CHECKING:
@@ -32,6 +32,18 @@ def test_refusal_says_why(monkeypatch: pytest.MonkeyPatch, number: int, reason: 
         sandbox.Sandbox()
     assert str(refused.value) == f"a throw-away host cannot be made here: {reason}"
     assert refused.value.hint.startswith(("run it with sudo", "this host has "))
+
+
+def test_a_working_directory_that_was_deleted_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+
+    with pytest.raises(UsageError) as refused:
+        sandbox.Sandbox()
+    assert str(refused.value) == "the working directory was deleted, or cannot be reached: No such file or directory"
+    assert refused.value.hint == "cd to a directory that is there, and start again"
 
 
 @pytest.mark.parametrize(

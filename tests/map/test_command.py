@@ -24,13 +24,33 @@ def test_drawing_in_the_readme_is_what_the_command_draws() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "begins"), [("a.svg", "<svg "), ("a.html", "<!DOCTYPE html>"), ("a.mmd", "flowchart LR\n"), ("a", "<svg ")]
+    ("name", "begins"), [("a.svg", "<svg "), ("a.HTML", "<!DOCTYPE html>"), ("a.mmd", "flowchart LR\n"), ("a", "<svg ")]
 )
 def test_name_of_the_file_says_what_is_drawn(name: str, begins: str, tmp_path: Path) -> None:
     done = laneway_map("policies/quickstart.toml", "-o", str(tmp_path / name))
 
     assert (done.returncode, done.stdout) == (Exit.DONE, "")
     assert (tmp_path / name).read_text(encoding="utf-8").startswith(begins)
+
+
+def test_an_ending_that_is_not_known_is_refused_and_nothing_written(tmp_path: Path) -> None:
+    file = tmp_path / "a.bogus"
+
+    done = laneway_map("policies/quickstart.toml", "-o", str(file))
+
+    assert (done.returncode, done.stdout) == (Exit.USAGE, "")
+    assert done.stderr == (
+        f"laneway: {file}: no drawing has the ending .bogus\n"
+        "  hint: known are .svg, .html, .htm, .mmd; --format says what to draw, whatever the name\n"
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_any_ending_will_do_where_the_format_is_said(tmp_path: Path) -> None:
+    done = laneway_map("policies/quickstart.toml", "-o", str(tmp_path / "a.txt"), "--format", "mermaid")
+
+    assert (done.returncode, done.stdout) == (Exit.DONE, "")
+    assert (tmp_path / "a.txt").read_text(encoding="utf-8").startswith("flowchart LR\n")
 
 
 def test_file_that_cannot_be_written_is_told(tmp_path: Path) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import pytest
 
 from laneway.errors import Exit, UsageError
+from laneway.plan.conflicts import Collision
 from laneway.verify.asking import Ask
 from laneway.verify.packets import try_out
 from tests.verify.recorded import judged, policy, seen
@@ -31,6 +33,21 @@ def test_a_failed_expectation_weighs_more_than_drift() -> None:
 
     assert judgement.exit_code == Exit.EXPECTATION
     assert {each.reason for each in judgement.failures} == {"should be delivered, but is dropped"}
+
+
+COLLISION = Collision("ip rule 12345 is in use", "move it")
+
+
+def test_what_is_in_the_way_weighs_more_than_drift_and_less_than_a_failed_expectation() -> None:
+    drifted, failing = judged(seen(("add lw-host4 10.20.0.0/24", "add x 1"))), judged(seen((MARK, "# ")))
+
+    codes = [replace(each, in_the_way=(COLLISION,)).exit_code for each in (judged(seen()), drifted, failing)]
+
+    assert codes == [Exit.CONFLICT, Exit.CONFLICT, Exit.EXPECTATION]
+
+
+def test_from_outside_nobody_looks_for_what_is_in_the_way() -> None:
+    assert judged(seen()).in_the_way is None
 
 
 class Sent(NamedTuple):

@@ -64,10 +64,23 @@ def _flush() -> None:
         sys.stdout.flush()
 
 
-def finish(command: Callable[[], int]) -> NoReturn:
+def _answered(command: Callable[[], int]) -> int:
+    """Run a command that was asked for JSON: that the policy is invalid is an answer then, as of `check`."""
+    from laneway.policy.problems import PolicyError
+
+    try:
+        return command()
+    except PolicyError as error:
+        from laneway.cli.validity import validity
+
+        output.answer(validity(error))
+        return error.exit_code
+
+
+def finish(command: Callable[[], int], *, as_json: bool = False) -> NoReturn:
     """Run the command and exit with its code; whatever goes wrong is told in words, never as a traceback."""
     try:
-        code = command()
+        code = _answered(command) if as_json else command()
         _flush()
     except LanewayError as error:
         output.failure(error)

@@ -36,8 +36,11 @@ def register(app: "Typer") -> None:
         if dry_run:
             from laneway.cli.plan import run as plan
 
-            finish(lambda: plan(paths or [], prune=prune, as_json=as_json))
-        finish(lambda: run(paths or [], prune=prune, confirm_within=confirm_within, wait=wait, as_json=as_json))
+            finish(lambda: plan(paths or [], prune=prune, as_json=as_json), as_json=as_json)
+        finish(
+            lambda: run(paths or [], prune=prune, confirm_within=confirm_within, wait=wait, as_json=as_json),
+            as_json=as_json,
+        )
 
 
 def run(

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final, NamedTuple
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 from laneway.cli import output
 from laneway.cli.app import finish
@@ -13,14 +13,10 @@ from laneway.errors import Exit, UsageError
 if TYPE_CHECKING:
     from typer import Typer
 
+    from laneway.cli.validity import Warnings
     from laneway.explain.expect import Failure
     from laneway.policy.load import PolicyError
     from laneway.policy.model import PolicySet
-    from laneway.policy.problems import Problem
-
-    Warnings = Sequence[tuple[str, Problem]]
-
-PROBLEM: Final = ("file", "line", "column", "message", "hint")
 
 
 class Format(StrEnum):
@@ -122,6 +118,7 @@ def _report(
     error: "PolicyError | None", warnings: "Warnings", manner: Manner, failures: "list[Failure] | None" = None
 ) -> None:
     from laneway.cli import expectations
+    from laneway.cli.validity import validity
 
     if manner.form is Format.SARIF:
         from laneway import __version__
@@ -131,23 +128,8 @@ def _report(
         wrong = error.problems if error else expectations.problems(failures or [])
         output.data(output.json_text(log(wrong, warnings, RULES, __version__)))
         return
-    output.answer(
-        {
-            "valid": error is None,
-            "problems": problems(error) if error else [],
-            "warnings": [{"rule": rule, **_as_json(each)} for rule, each in warnings],
-            **({} if failures is None else {"failed": expectations.as_json(failures)}),
-        }
-    )
-
-
-def problems(error: "PolicyError") -> list[dict[str, object]]:
-    """Return the problems as JSON has them, in the order in which they stand in the files."""
-    return [_as_json(each) for each in error.problems]
-
-
-def _as_json(problem: "Problem") -> dict[str, object]:
-    return {part: getattr(problem, part) for part in PROBLEM}
+    failed = {} if failures is None else {"failed": expectations.as_json(failures)}
+    output.answer({**validity(error, warnings), **failed})
 
 
 def summary(policy: "PolicySet") -> str:

@@ -58,7 +58,8 @@ def register(app: "Typer") -> None:
         The files are accepted as they are by ip -batch, ip -6 -batch, ipset restore, sysctl -p, iptables-restore
         --noflush and ip6tables-restore --noflush, in this order.
         """
-        finish(lambda: run(paths or [], form=Format.JSON if as_json else form, directory=directory))
+        chosen = Format.JSON if as_json else form
+        finish(lambda: run(paths or [], form=chosen, directory=directory), as_json=chosen is Format.JSON)
 
 
 def run(paths: Sequence[str | Path], *, form: Format, directory: Path | None) -> Exit:

@@ -39,7 +39,7 @@ def register(app: "Typer") -> None:
 
         Exit code 0: nothing would break; 4: something would. Warnings alone are 0.
         """
-        finish(lambda: run(paths or [], as_json=as_json))
+        finish(lambda: run(paths or [], as_json=as_json), as_json=as_json)
 
 
 def run(paths: Sequence[str | Path], *, as_json: bool) -> Exit:

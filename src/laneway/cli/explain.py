@@ -78,7 +78,7 @@ def register(app: "Typer") -> None:
             finish(_not_both)
         family = 4 if ipv4 else 6 if ipv6 else None
         asked = Asked(sender, to, arrives, tcp, udp, icmp, family, source, dscp, own)
-        finish(lambda: run(policy or [], asked, Manner(live, as_json, why, full)))
+        finish(lambda: run(policy or [], asked, Manner(live, as_json, why, full)), as_json=as_json)
 
 
 def _not_both() -> Exit:

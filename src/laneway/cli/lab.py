@@ -38,7 +38,7 @@ def register(app: "Typer") -> None:
         It needs no root. A table says who reached whom, by which uplink, seen as which address, and what was
         refused. Exit code 0: every expectation of the policy holds; 8: one fails.
         """
-        finish(lambda: run(path, command or [], shell=shell, as_json=as_json))
+        finish(lambda: run(path, command or [], shell=shell, as_json=as_json), as_json=as_json)
 
 
 def run(path: str | None, command: "Sequence[str]", *, shell: bool, as_json: bool) -> int:
@@ -48,8 +48,10 @@ def run(path: str | None, command: "Sequence[str]", *, shell: bool, as_json: boo
     from laneway.lab.report import as_json as report_json
     from laneway.lab.report import table
     from laneway.lab.run import run_lab
+    from laneway.lab.sandbox import working_directory
     from laneway.policy.load import load
 
+    working_directory()  # first: of a relative path the loader would say only that nothing is there
     paths = policy_paths([path] if path else [])
     policy = load(paths)
     result = run_lab(policy, apply=lambda: carry_out(look_at(policy)), shell=shell, command=command, say=output.note)

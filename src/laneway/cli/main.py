@@ -37,7 +37,7 @@ def main() -> NoReturn:
     from laneway.cli.app import command_line, finish
 
     if is_plain(arguments):
-        finish(lambda: _run_plain(*arguments))
+        finish(lambda: _run_plain(*arguments), as_json="--json" in arguments)
     finish(lambda: command_line(arguments))
 
 

@@ -48,7 +48,9 @@ def register(app: "Typer") -> None:
         form: Annotated[
             Format | None, typer.Option("--format", help="What to draw; by default what the file's name says, or svg.")
         ] = None,
-        file: Annotated[Path | None, typer.Option("--output", "-o", help="Write to this file.")] = None,
+        file: Annotated[
+            Path | None, typer.Option("--output", "-o", help=f"Write to this file ({', '.join(ENDINGS)}).")
+        ] = None,
         packet: Annotated[
             str | None,
             typer.Option(
@@ -91,14 +93,23 @@ def asked_of(packet: str) -> "Asked":
 
 def run(paths: Sequence[str | Path], *, form: Format | None, file: Path | None, asked: "Asked | None" = None) -> Exit:
     """Draw the policy at `paths`."""
-    if form is None:
-        form = ENDINGS.get(file.suffix.lower() if file else "", Format.SVG)
-    text = _drawn(*_subject(paths, asked), form=form)
+    chosen = form or form_of(file)
+    text = _drawn(*_subject(paths, asked), form=chosen)
     if file is None:
         output.data(text)
     else:
         _write(file, text)
     return Exit.DONE
+
+
+def form_of(file: Path | None) -> Format:
+    """Return what a file's name says is to be drawn, SVG where it says nothing; raises UsageError on another ending."""
+    ending = file.suffix if file else ""
+    form = ENDINGS.get(ending.lower()) if ending else Format.SVG
+    if form is None:
+        message = f"{file}: no drawing has the ending {ending}"
+        raise UsageError(message, f"known are {', '.join(ENDINGS)}; --format says what to draw, whatever the name")
+    return form
 
 
 def _drawn(drawn: "Subject", way: "Way | None", *, form: Format) -> str:

@@ -32,7 +32,7 @@ def register(app: "Typer") -> None:
         input: ssh HOST laneway status --dump | laneway plan --against - PATH). Exit code 0: nothing to do; 4: changes
         are pending.
         """
-        finish(lambda: run(paths or [], prune=prune, as_json=as_json, against=against))
+        finish(lambda: run(paths or [], prune=prune, as_json=as_json, against=against), as_json=as_json)
 
 
 def run(paths: Sequence[str | Path], *, prune: bool, as_json: bool, against: str = "") -> Exit:

@@ -48,7 +48,7 @@ def register(app: "Typer") -> None:
         """
         if pending:
             finish(take_back_in_time)
-        finish(lambda: run(generation, confirm_within=confirm_within, wait=wait, as_json=as_json))
+        finish(lambda: run(generation, confirm_within=confirm_within, wait=wait, as_json=as_json), as_json=as_json)
 
 
 def run(generation: int | None, *, confirm_within: str = "", wait: float = 0, as_json: bool = False) -> Exit:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from typer import Typer
 
     from laneway.cli.wire import Scene
+    from laneway.plan.conflicts import Collision
     from laneway.plan.steps import Step
     from laneway.policy.model import HostSettings, PolicySet
     from laneway.verify.figures import Figures
@@ -50,8 +51,8 @@ def register(app: "Typer") -> None:
         """Show uplinks, tenants and lanes of this host, what they carry, and whether anything has drifted.
 
         Links count since they were made. A lane shows its living flows and, where the host counts that (sysctl
-        net.netfilter.nf_conntrack_acct=1, for flows that begin after), what they have carried. Exit code 0: all is
-        as it was applied; 4: something is not.
+        net.netfilter.nf_conntrack_acct=1, for flows that begin after), what they have carried. What of others' is in
+        the way of the next change is named. Exit code 0: all is as it was applied; 4: something is not.
         """
         if dump:
             finish(write_down)
@@ -92,6 +93,7 @@ class View(NamedTuple):
 
     data: dict[str, object]
     steps: "tuple[Step, ...]"
+    in_the_way: "tuple[Collision, ...]"  # of others', for which a plan is refused
     waiting: tuple[str, ...]
     rates: bool
     host: "HostSettings"
@@ -104,17 +106,17 @@ class View(NamedTuple):
 
 def _views(stored: "PolicySet", tenant: str | None, manner: Manner) -> "Iterator[View]":
     from laneway.cli.status_data import status_data
-    from laneway.cli.wire import look_at
+    from laneway.cli.wire import in_the_way, look_at
     from laneway.plan.plan import plan
 
     scene = look_at(stored, prune=True)
-    steps = plan(scene.aim.desired, scene.observed)
+    steps, others = plan(scene.aim.desired, scene.observed), in_the_way(scene)
     looked = time.monotonic()
     before, shown = None, 0
     while True:
         now = _figures(scene)
         data = status_data(scene, tenant, now, before)
-        yield View({**data, "steps": steps}, steps, scene.aim.waiting, before is not None, stored.host)
+        yield View({**data, "steps": steps}, steps, others, scene.aim.waiting, before is not None, stored.host)
         shown += 1
         if not manner.watch or shown == manner.times:
             return
@@ -122,7 +124,7 @@ def _views(stored: "PolicySet", tenant: str | None, manner: Manner) -> "Iterator
         time.sleep(manner.interval)
         if time.monotonic() - looked > LOOK_AGAIN:
             scene = look_at(stored, prune=True)
-            steps = plan(scene.aim.desired, scene.observed)
+            steps, others = plan(scene.aim.desired, scene.observed), in_the_way(scene)
             looked = time.monotonic()
 
 
@@ -142,7 +144,9 @@ def _tell(view: View, *, as_json: bool) -> None:
 
     if as_json:
         shown = {key: value for key, value in view.data.items() if key != "steps"}
-        output.answer({"in_sync": not view.steps, "drift": tell.as_json(view.steps, view.host), **shown})
+        others = [each.as_json() for each in view.in_the_way]
+        drift = tell.as_json(view.steps, view.host)
+        output.answer({"in_sync": not view.steps, "drift": drift, "in_the_way": others, **shown})
         return
     from rich.console import Console
 
@@ -151,16 +155,18 @@ def _tell(view: View, *, as_json: bool) -> None:
     # A pipe has no width: a table then takes what it needs.
     with output.told():
         Console(width=None if sys.stdout.isatty() else 200).print(page(view.data, rates=view.rates))
-    output.data(_drift(view))
+    for line in _judged(view):
+        output.data(line)
     tell.waiting(view.waiting)
 
 
-def _drift(view: View) -> str:
+def _judged(view: View) -> "Iterator[str]":
     from laneway.cli import tell
 
-    if not view.steps:
-        return "no drift"
-    return f"drift: {tell.tally(view.steps)}; `laneway verify` says where, `laneway plan` what apply would mend"
+    mended = "`laneway verify` says where, `laneway plan` what apply would mend"
+    yield f"drift: {tell.tally(view.steps)}; {mended}" if view.steps else "no drift"
+    for each in view.in_the_way:
+        yield f"in the way: {each.text}"
 
 
 def _live(views: "Iterator[View]") -> Exit:
@@ -174,5 +180,5 @@ def _live(views: "Iterator[View]") -> Exit:
     with Live(screen=True, auto_refresh=False) as screen:
         for view in views:
             code = view.code
-            screen.update(Group(page(view.data, rates=view.rates), _drift(view), *view.waiting), refresh=True)
+            screen.update(Group(page(view.data, rates=view.rates), *_judged(view), *view.waiting), refresh=True)
     return code

@@ -37,9 +37,10 @@ def register(app: "Typer") -> None:
         """Say whether the host holds the policy: every object, and every [[expect]] of the policy's.
 
         Nothing is changed. A host given by --host needs no laneway, and no Python: it is read with ip, ipset and
-        iptables-save. Exit code 0: it holds; 4: something differs; 8: an expectation fails.
+        iptables-save. Exit code 0: it holds; 4: something differs; 7: something of others' is in the way of the
+        policy, as `plan` says (not looked for with --host); 8: an expectation fails.
         """
-        finish(lambda: run(paths or [], host=host, packets=packets, as_json=as_json))
+        finish(lambda: run(paths or [], host=host, packets=packets, as_json=as_json), as_json=as_json)
 
 
 def run(paths: Sequence[str | Path], *, host: str = "", packets: bool = False, as_json: bool = False) -> Exit:
@@ -57,12 +58,12 @@ def run(paths: Sequence[str | Path], *, host: str = "", packets: bool = False, a
 
 
 def _local(paths: Sequence[str | Path]) -> "Judgement":
-    from laneway.cli.wire import look
+    from laneway.cli.wire import in_the_way, look
     from laneway.kernel import underlay
     from laneway.verify.judgement import judge
 
     scene = look(paths)
-    return judge(scene.aim, scene.observed, underlay.read())
+    return judge(scene.aim, scene.observed, underlay.read(), in_the_way(scene))
 
 
 def _remote(paths: Sequence[str | Path], url: str) -> "Judgement":
@@ -124,6 +125,7 @@ def _json(judgement: "Judgement", trials: "Iterable[Trial]") -> dict[str, object
             {"expect": words(each.expect), "outcome": each.outcome, "holds": each.holds, "sent": each.sent}
             for each in trials
         ],
+        "in_the_way": None if judgement.in_the_way is None else [each.as_json() for each in judgement.in_the_way],
         "waiting": list(judgement.aim.waiting),
     }
 
@@ -152,6 +154,8 @@ def _print(judgement: "Judgement", trials: "Sequence[Trial]") -> None:
         if not trial.holds:
             verdict = output.painted("fails", output.RED, sys.stdout)
         output.data(f"{verdict}: {words(trial.expect)}: {trial.outcome}")
+    for collision in judgement.in_the_way or ():
+        output.data(f"in the way: {collision.text}")
     output.note(_summary(judgement, trials))
     for line in judgement.aim.waiting:
         output.note(line)
@@ -176,6 +180,8 @@ def _summary(judgement: "Judgement", trials: "Sequence[Trial]") -> str:
     sent = [each for each in trials if each.sent]
     tried = f", {sum(each.holds for each in sent)} of {len(sent)} with packets" if trials else ""
     if not judgement.drift:
-        return f"the host is as the policy asks; {held}{tried}"
+        refused = "; something of others' is in the way of the next change" if judgement.in_the_way else ""
+        return f"the host is as the policy asks; {held}{tried}{refused}"
     steps = [each.step for each in judgement.drift]
-    return f"drift: {tally(steps)}; {held}{tried}; `laneway apply` mends the drift"
+    mended = "`laneway apply` mends the drift" + (", when nothing is in its way" if judgement.in_the_way else "")
+    return f"drift: {tally(steps)}; {held}{tried}; {mended}"

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from laneway.apply.ports import Kernel, Ledger
     from laneway.apply.saved import SavedHost
     from laneway.apply.transaction import Outcome
+    from laneway.plan.conflicts import Collision
     from laneway.policy.model import PolicySet
     from laneway.state.host import HostState
 
@@ -66,6 +67,15 @@ def carry_out(scene: Scene, progress: Progress = lambda _done, _total: None, led
         ledger=ledger,
         variant=aim.facts.variant,
     )
+
+
+def in_the_way(scene: Scene) -> tuple[Collision, ...]:
+    """Return what of others' a change of this host would be refused for."""
+    from laneway.plan.conflicts import collisions
+
+    aim, host = scene.aim, scene.aim.policy.host
+    foreign = scene.kernel.foreign(host.tables, host.priorities)
+    return tuple(collisions(aim.desired, foreign, host, aim.lanes.field))
 
 
 def look(paths: Sequence[str | Path], *, prune: bool = False) -> Scene:

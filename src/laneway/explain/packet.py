@@ -77,7 +77,9 @@ class Skb:
     bridged: bool = False  # a frame between two ports of a bridge
     reply: bool = False  # it goes from who was asked to who asked
     known: bool = False  # both directions have been seen before it
-    flow: Flow | None = None  # None: connection tracking has not seen it yet
+    bound: str = ""  # the only link that it may leave by
+    unasked: bool = False  # an answer in which connection tracking sees none to anything
+    flow: Flow | None = None  # None: connection tracking has not seen it yet, or cannot place it
 
     def __init__(  # noqa: PLR0913, PLR0917  what a header has
         self, family: int, protocol: int, source: bytes, to: bytes, source_port: int = 0, port: int = 0, dscp: int = 0

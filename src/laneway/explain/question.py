@@ -117,7 +117,7 @@ def presumed_host(policy: PolicySet, packet: Packet) -> Address | None:
     """Return the destination of a packet from outside, when by the policy alone it can only be the host's.
 
     Offline nobody knows the host's addresses, but what comes in by an uplink for the network around its gateway is
-    for the host; what is the gateway's own or a tenant's is not.
+    for the host; what is the gateway's own or a tenant's is not. What is of all routers there is not the host's alone.
     """
     to = ip_address(packet.to)
     if not isinstance(packet.sender, FromOutside):
@@ -127,8 +127,13 @@ def presumed_host(policy: PolicySet, packet: Packet) -> Address | None:
     inside = any(to in each for tenant in policy.tenants for each in tenant.subnets)
     if gateway is None or inside or to == gateway:
         return None
-    near = gateway == ONLINK or isinstance(gateway, str) or _same_network(to, gateway)
+    near = gateway == ONLINK or isinstance(gateway, str) or (_same_network(to, gateway) and not _is_of_all_routers(to))
     return to if near else None
+
+
+def _is_of_all_routers(address: Address) -> bool:
+    """Return whether it is the IPv6 address of all routers of a /64 (RFC 4291, 2.6.1)."""
+    return address.version != IPV4 and not any(address.packed[8:])
 
 
 def _same_network(one: Address, other: Address) -> bool:

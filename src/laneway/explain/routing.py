@@ -35,6 +35,8 @@ class Decision(NamedTuple):
 def route(terrain: Terrain, skb: Skb, trail: Trail) -> Decision:
     """Return where the packet goes, with every FIB rule that led there noted."""
     decision = _decide(terrain, skb, trail)
+    if skb.bound:  # what a query cannot ask
+        return decision
     arrives = "" if skb.arrives == "lo" else skb.arrives
     trail.queries.append(
         Query(skb.source, skb.to, skb.mark, arrives, decision.kind, dev=decision.dev, via=decision.via)
@@ -45,6 +47,9 @@ def route(terrain: Terrain, skb: Skb, trail: Trail) -> Decision:
 def _decide(terrain: Terrain, skb: Skb, trail: Trail) -> Decision:
     if terrain.is_local(skb.to) or terrain.is_broadcast(skb.to):
         trail.add("route", f"{address_text(skb.to)} is the host's own")
+        return Decision(LOCAL)
+    if terrain.is_anycast(skb.to):
+        trail.add("route", f"{address_text(skb.to)} is of all routers of its subnet, and so the host's")
         return Decision(LOCAL)
     rules = terrain.rules(family_of(skb.to))
     position = 0
@@ -59,7 +64,7 @@ def _decide(terrain: Terrain, skb: Skb, trail: Trail) -> Decision:
                 position = _place(rules, rule.target, otherwise=position)
             case RuleAction.LOOKUP:
                 trail.add("ip rule", f"looks into table {rule.target}", rule)
-                found = terrain.route(HOST, rule.target, skb.to)
+                found = terrain.route(HOST, rule.target, skb.to, link=skb.bound)
                 if found is not None:
                     return _taken(found, trail)
             case RuleAction.NOP:
@@ -81,9 +86,9 @@ def _place(rules: list[FibRule], priority: int, *, otherwise: int) -> int:
 
 
 def _main(terrain: Terrain, skb: Skb, trail: Trail) -> Decision:
-    found = terrain.route(HOST, MAIN_TABLE, skb.to)
+    found = terrain.route(HOST, MAIN_TABLE, skb.to, link=skb.bound)
     if found is None:
-        trail.add("route", "no route, main has none either")
+        trail.add("route", f"main has no route by {skb.bound}" if skb.bound else "no route, main has none either")
         return Decision(NO_ROUTE)
     return _taken(found, trail)
 

@@ -56,7 +56,7 @@ class Terrain:
         self.underlay = underlay
         self._local = {each.address.address for each in underlay.addresses}
         self._broadcast = {_last(each.address) for each in underlay.addresses if _has_broadcast(each.address)}
-        self._anycast = {_first(each.address) for each in underlay.addresses if _has_anycast(each.address)}
+        self._anycast = _anycast(underlay)
         self._sets = _by_set(state)
         self._tables = _by_table(state, underlay)
         self._rules: dict[int, list[FibRule]] = {}
@@ -86,9 +86,13 @@ class Terrain:
         """Return whether packets for an address are for everybody on a link of the host's."""
         return address in self._broadcast
 
-    def is_anycast(self, address: bytes) -> bool:
-        """Return whether an address is the IPv6 one of all routers of a subnet of the host's (RFC 4291, 2.6.1)."""
-        return address in self._anycast
+    def is_anycast(self, address: bytes, link: str = "") -> bool:
+        """Return whether an address is the IPv6 one of all routers of a subnet of the host's, or of one on that link.
+
+        A host that forwards is one of them, and takes what is for that address (RFC 4291, 2.6.1).
+        """
+        links = self._anycast.get(address)
+        return links is not None and (not link or link in links)
 
     def is_bridge(self, link: str) -> bool:
         """Return whether a link is a tenant's bridge."""
@@ -102,10 +106,10 @@ class Terrain:
         """Return laneway's FIB rules in the order of their priorities."""
         return self._rules.get(family, [])
 
-    def route(self, netns: str, table: int, to: bytes) -> OnWay | MainRoute | None:
-        """Return a table's route for a destination: the longest prefix, then the lowest metric."""
+    def route(self, netns: str, table: int, to: bytes, *, link: str = "") -> OnWay | MainRoute | None:
+        """Return a table's route for a destination, by `link` if given: the longest prefix, then the lowest metric."""
         routes = self._tables.get((netns, table, len(to)), ())
-        return next((each for prefix, each in routes if holds(prefix, to)), None)
+        return next((each for prefix, each in routes if holds(prefix, to) and link in ("", _link(each))), None)
 
     def chain(self, key: ChainKey) -> Chain:
         """Return a chain's rules; a chain that is not there has none."""
@@ -126,6 +130,10 @@ class Terrain:
         return None
 
 
+def _link(way: OnWay | MainRoute) -> str:
+    return way.route.dev if isinstance(way, OnWay) else way.dev
+
+
 def _last(prefix: Prefix) -> bytes:
     below = (1 << (len(prefix.address) * 8 - prefix.length)) - 1
     return (int.from_bytes(prefix.address) | below).to_bytes(len(prefix.address))
@@ -143,6 +151,17 @@ def _has_anycast(prefix: Prefix) -> bool:
 
 def _has_broadcast(prefix: Prefix) -> bool:
     return prefix.family == IPV4 and prefix.length <= SMALLEST_WITH_BROADCAST
+
+
+def _anycast(underlay: Underlay) -> dict[bytes, set[str]]:
+    """Return the links on which the host is one of a subnet's routers, by the address of them all."""
+    found: dict[bytes, set[str]] = {}
+    # The kernel joins the address when it begins to forward, and leaves it when it ends (addrconf_join_anycast).
+    if IPV6 in underlay.forwards:
+        for each in underlay.addresses:
+            if _has_anycast(each.address):
+                found.setdefault(_first(each.address), set()).add(each.link)
+    return found
 
 
 def _by_set(state: HostState) -> dict[str, dict[tuple[str, int, int], list[Found]]]:

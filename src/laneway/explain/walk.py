@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from laneway.explain.chains import Hook, tables
 from laneway.explain.hop import Leg, Trail, Verdict, Walk
-from laneway.explain.packet import ECHO, ICMP, Flow, FromHost, FromOutside, FromWorkload, Packet, Skb
+from laneway.explain.packet import ECHO, ICMP, TCP, Flow, FromHost, FromOutside, FromWorkload, Packet, Skb
 from laneway.explain.reach import EVERYBODY, stays_on_link
 from laneway.explain.routing import LOCAL, Decision, route, source_is_valid
 from laneway.explain.translation import own_address
@@ -36,11 +36,12 @@ def walk(terrain: Terrain, packet: Packet) -> Walk:
     forward = _Journey(terrain, skb).go(packet.sender)
     if forward.verdict is not Verdict.DELIVERED or skb.flow is None:
         return Walk(forward)
-    reply = _Journey(terrain, _answer(forward, skb)).go(_answerer(forward))
+    answer = _answer(terrain, forward, skb)
+    reply = _Journey(terrain, answer).go(_answerer(forward))
     if reply.verdict is not Verdict.DELIVERED:
         return Walk(forward, reply)
     later = _asked(packet)
-    later.known, later.flow, later.source = True, skb.flow, skb.flow.source
+    later.known, later.flow, later.source = not answer.unasked, skb.flow, skb.flow.source
     return Walk(forward, reply, _Journey(terrain, later).go(packet.sender))
 
 
@@ -51,12 +52,17 @@ def _asked(packet: Packet) -> Skb:
     return skb
 
 
-def _answer(forward: Leg, asked: Skb) -> Skb:
+def _answer(terrain: Terrain, forward: Leg, asked: Skb) -> Skb:
     """Return the first packet of the way back; marks are the host's alone, and end with the packet."""
     answer = Skb(asked.family, asked.protocol, forward.to, forward.source, forward.port, forward.source_port)
     answer.reply, answer.flow = True, asked.flow
     if asked.protocol == ICMP[asked.family]:
         answer.icmp_type = ECHO[asked.family][1]
+        if forward.by == HOST and terrain.is_anycast(forward.to):
+            # From an address that is the host's alone, which is chosen for the link that it was asked by: without
+            # a source a lookup for a link is strict (icmpv6_echo_reply; ip6_route_output_flags, any_src).
+            answer.source, answer.bound = b"", asked.arrives
+            answer.reply, answer.flow, answer.unasked = False, None, True
     return answer
 
 
@@ -121,7 +127,7 @@ class _Journey:
 
     def _track(self) -> None:
         """Have connection tracking look at the packet: what is known has its flow already."""
-        if self.skb.flow is None:
+        if self.skb.flow is None and not self.skb.unasked:
             self.skb.flow = Flow(self.skb.source, self.skb.to, self.skb.port)
 
     def _prerouting(self) -> Verdict | None:
@@ -167,7 +173,8 @@ class _Journey:
         if self.skb.to == EVERYBODY:
             self.trail.add("route", "is for everybody on the link")
             return self._deliver()
-        if stays_on_link(self.skb.to) and not self.terrain.is_local(self.skb.to):
+        own = self.terrain.is_local(self.skb.to) or self.terrain.is_anycast(self.skb.to)
+        if stays_on_link(self.skb.to) and not own:
             self.trail.add("route", f"drops it: what is for {address_text(self.skb.to)} stays on its link")
             return self._end(Verdict.DROPPED)
         if self.skb.family == IPV4 and not source_is_valid(self.terrain, self.skb, self.trail):
@@ -184,6 +191,14 @@ class _Journey:
             return self._end(verdict)
         if self.skb.reply:
             self._new_source()
+        return self._arrive()
+
+    def _arrive(self) -> Leg:
+        """End at the host's own programs, if the protocol has any for such an address."""
+        if self.skb.protocol == TCP and not self.terrain.is_local(self.skb.to):
+            # tcp_v4_conn_request and tcp_v6_conn_request, for broadcast and anycast.
+            self.trail.add("host", f"drops it: TCP does not connect to {address_text(self.skb.to)}, which is of many")
+            return self._end(Verdict.DROPPED)
         self.trail.add("host", "gets it")
         return self._end(Verdict.DELIVERED, by=HOST)
 
@@ -276,5 +291,4 @@ class _Journey:
             return self._end(verdict)
         if decision.kind != LOCAL:
             return self._send(decision)
-        self.trail.add("host", "gets it")
-        return self._end(Verdict.DELIVERED, by=HOST)
+        return self._arrive()

@@ -76,7 +76,7 @@ def _onto_bridge(terrain: Terrain, skb: Skb, place: Place, nexthop: bytes, trail
         trail.add("workload", f"link {down.name} is down", down)
         return Departure(Verdict.REFUSED if down.netns else Verdict.DROPPED)
     trail.add("workload", f"{place.netns} sends it as {address_text(skb.source)}", place.port)
-    if terrain.is_local(nexthop, place.bridge):
+    if terrain.is_local(nexthop, place.bridge) or terrain.is_anycast(nexthop, place.bridge):
         return Departure(None, place.bridge)
     neighbour = terrain.neighbour(place.bridge, nexthop)
     if not neighbour:

@@ -17,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar
 
-from laneway.errors import HostRefused, LanewayError
+from laneway.errors import HostRefused, LanewayError, UsageError
 from laneway.lab.syscalls import (
     MS_BIND,
     MS_NODEV,
@@ -54,8 +54,13 @@ class Sandbox:
     """The namespaces of one throw-away host, open until `close` or until the thread that made them ends."""
 
     def __init__(self) -> None:
-        """Make the namespaces; raises HostRefused with a remedy where that is not permitted, or would not hold."""
+        """Make the namespaces, in which all work starts in the directory where the caller is now.
+
+        Raises HostRefused with a remedy where they are not permitted, or would not hold, and UsageError where the
+        caller is nowhere.
+        """
         demand_own_root()
+        self._place = working_directory()
         here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         _flush()
         self._keeper = os.fork()
@@ -126,13 +131,12 @@ class Sandbox:
         status = 1
         try:
             die_with_parent()
-            place = Path.cwd()
             for kind, descriptor in self._namespaces.items():
                 setns(descriptor, KINDS[kind])
             child = os.fork()
             if child == 0:
                 die_with_parent()
-                _arrive(place)
+                _arrive(self._place)
                 _run(work, answer)
             for number in (signal.SIGINT, signal.SIGQUIT):
                 signal.signal(number, signal.SIG_IGN)
@@ -140,6 +144,15 @@ class Sandbox:
             status = os.waitstatus_to_exitcode(wait_status)
         finally:
             os._exit(status if status >= 0 else 128 - status)
+
+
+def working_directory() -> Path:
+    """Return where the caller is; raises UsageError where that is nowhere."""
+    try:
+        return Path.cwd()
+    except OSError as error:  # ENOENT: it has no name any more (getcwd(3))
+        message = f"the working directory was deleted, or cannot be reached: {error.strerror}"
+        raise UsageError(message, "cd to a directory that is there, and start again") from error
 
 
 def _flush() -> None:

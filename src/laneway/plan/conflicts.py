@@ -31,13 +31,21 @@ class Collision:
     what: str
     remedy: str
 
+    @property
+    def text(self) -> str:
+        """Return both, as a person reads them."""
+        return f"{self.what}\n   = hint: {self.remedy}"
+
+    def as_json(self) -> dict[str, str]:
+        """Return both as plain data."""
+        return {"what": self.what, "hint": self.remedy}
+
 
 def refuse_collisions(desired: HostState, foreign: Foreign, settings: HostSettings, field: MarkField) -> None:
     """Raise Conflict, naming every collision, unless there is none."""
     found = list(collisions(desired, foreign, settings, field))
     if found:
-        lines = "\n".join(f"{each.what}\n   = hint: {each.remedy}" for each in found)
-        raise Conflict(lines)
+        raise Conflict("\n".join(each.text for each in found))
 
 
 def collisions(desired: HostState, foreign: Foreign, settings: HostSettings, field: MarkField) -> Iterator[Collision]:

@@ -16,6 +16,7 @@ from laneway.verify.drift import differences
 if TYPE_CHECKING:
     from laneway.apply.target import Target
     from laneway.explain.expect import Failure
+    from laneway.plan.conflicts import Collision
     from laneway.policy.model import PolicySet
     from laneway.state.host import HostState
     from laneway.state.underlay import Underlay
@@ -31,23 +32,32 @@ class Judgement:
     ground: Ground  # the host as it is
     drift: tuple[Difference, ...]
     failures: tuple[Failure, ...]
+    in_the_way: tuple[Collision, ...] | None = None  # of others', for which a plan is refused; None: not looked for
 
     @property
     def exit_code(self) -> Exit:
-        """Return the exit code: a test that fails weighs more than what merely differs."""
+        """Return the exit code: a test that fails weighs most, and what merely differs least."""
         if self.failures:
             return Exit.EXPECTATION
+        if self.in_the_way:
+            return Exit.CONFLICT
         return Exit.PENDING if self.drift else Exit.DONE
 
 
-def judge(aim: Target, observed: HostState, underlay: Underlay) -> Judgement:
+def judge(
+    aim: Target, observed: HostState, underlay: Underlay, in_the_way: tuple[Collision, ...] | None = None
+) -> Judgement:
     """Return the judgement on a host that was observed."""
     ground = Ground(Terrain(observed, underlay), Origins(aim.policy, aim.lanes))
-    return Judgement(aim, ground, differences(plan(aim.desired, observed)), tuple(failed(aim.policy, ground)))
+    drift, failures = differences(plan(aim.desired, observed)), tuple(failed(aim.policy, ground))
+    return Judgement(aim, ground, drift, failures, in_the_way)
 
 
 def judge_remote(host: RemoteHost, policy: PolicySet) -> Judgement:
-    """Read a host with plain commands and return the judgement on it; raises HostRefused, Conflict."""
+    """Read a host with plain commands and return the judgement on it; raises HostRefused, Conflict.
+
+    What is in the way is not looked for: others' routes, names of tables and marks outside iptables are not read there.
+    """
     from laneway.apply.target import refuse_unknown_tenants, target
     from laneway.verify.remote import read
 

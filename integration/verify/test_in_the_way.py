@@ -1,0 +1,82 @@
+"""What of others' is in the way of the next change is told before somebody makes it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from integration.commands.conftest import Laneway
+    from integration.throwaway import Throwaway
+    from integration.verify.conftest import Outside
+
+RULE = "12345: from all lookup 7"
+WHAT = f"ip rule priorities 10000-19999 (host.priorities) are in use: {RULE}"
+HINT = 'host.priorities = "1-10000" is free'
+
+
+def test_nothing_is_in_the_way_of_what_is_applied(laneway: Laneway, quickstart: Path) -> None:
+    laneway("apply", quickstart)
+
+    assert laneway.json("verify", quickstart)["in_the_way"] == []
+    assert laneway.json("status")["in_the_way"] == []
+
+
+def test_verify_ends_as_plan_does_and_says_the_same(router: Throwaway, laneway: Laneway, quickstart: Path) -> None:
+    laneway("apply", quickstart)
+    router.sh("ip rule add pref 12345 lookup 7")
+
+    planned = laneway("plan", quickstart, code=7)
+    told = laneway("verify", quickstart, code=7)
+    answer = laneway.json("verify", quickstart, code=7)
+
+    assert planned.stderr == f"laneway: {WHAT}\n   = hint: {HINT}\n"
+    assert told.stdout == f"in the way: {WHAT}\n   = hint: {HINT}\n"
+    assert told.stderr == (
+        "the host is as the policy asks; 3 of 3 expectations hold; "
+        "something of others' is in the way of the next change\n"
+    )
+    assert (answer["holds"], answer["drift"], answer["failed"]) == (False, [], [])
+    assert answer["in_the_way"] == [{"what": WHAT, "hint": HINT}]
+
+
+def test_status_names_it_beside_the_drift(router: Throwaway, laneway: Laneway, quickstart: Path) -> None:
+    laneway("apply", quickstart)
+    router.sh("ip rule add pref 12345 lookup 7")
+
+    told = laneway("status").stdout
+    answer = laneway.json("status")
+
+    assert told.endswith(f"no drift\nin the way: {WHAT}\n   = hint: {HINT}\n")
+    assert (answer["in_sync"], answer["drift"]) == (True, [])
+    assert answer["in_the_way"] == [{"what": WHAT, "hint": HINT}]
+
+
+def test_drift_that_cannot_be_mended_is_told_as_that(router: Throwaway, laneway: Laneway, quickstart: Path) -> None:
+    laneway("apply", quickstart)
+    router.sh("ip rule add pref 12345 lookup 7; ipset add lw-net4 203.0.113.77")
+
+    told = laneway("verify", quickstart, code=7)
+
+    assert "unexpected: entry 203.0.113.77" in told.stdout
+    assert told.stderr.endswith("; `laneway apply` mends the drift, when nothing is in its way\n")
+    assert laneway.json("status", code=4)["in_sync"] is False
+
+
+def test_an_expectation_that_fails_weighs_more(router: Throwaway, laneway: Laneway, quickstart: Path) -> None:
+    laneway("apply", quickstart)
+    router.sh("ip rule add pref 12345 lookup 7; iptables -t mangle -F LANEWAY-MARK")
+
+    answer = laneway.json("verify", quickstart, code=8)
+
+    assert [each["what"] for each in answer["in_the_way"]] == [WHAT]
+
+
+def test_from_outside_it_is_not_looked_for(
+    router: Throwaway, laneway: Laneway, outside: Outside, quickstart: Path
+) -> None:
+    laneway("apply", quickstart)
+    router.sh("ip rule add pref 12345 lookup 7")
+
+    assert outside.verify(quickstart)["in_the_way"] is None
