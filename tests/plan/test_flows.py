@@ -62,12 +62,12 @@ def test_an_own_address_moves_its_one_lane() -> None:
     assert forgotten(world(ACME, GLOBEX), changed(snat=())) == (FIELD.mark(2, 1),)
 
 
-def test_an_uplinks_address_moves_all_lanes_by_it() -> None:
+def test_an_uplinks_address_moves_the_tenants_lanes_by_it_and_nobodys_session_with_the_host() -> None:
     bare = NORTH._replace(masquerade=False)
 
     marks = forgotten(world(ACME, GLOBEX), with_uplinks(world(ACME, GLOBEX), bare, SOUTH))
 
-    assert marks == (FIELD.by_uplink(1),)
+    assert marks == (FIELD.mark(2, 1), FIELD.mark(3, 1))
 
 
 def test_the_crossing_lane_is_everybodys_and_stays() -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from laneway.compile.names import CLASS_OF, DNAT, IN, OWN_SNAT, SNAT, allow_set, host_set, src_set
+from laneway.lanes.field import HOST_OWNER
 from laneway.plan.steps import Op
 from laneway.state.chains import ChainRule, Dnat, Mark, Protocol, SetConnMark, ToPorts, ToPrefix, XtTable
 from laneway.state.flows import Closed
@@ -36,9 +37,11 @@ def moved_flows(steps: Sequence[Step], observed: HostState, field: MarkField) ->
 
     `observed` is the host before them: a lane that was not there has no flows to move.
     """
-    marks = {*_of_entries(steps), *_of_lanes(steps), *_of_classes(steps, field), *_of_sources(steps)}
-    marks |= set(_of_arrivals(steps))
     lived = [rule.mark for rule in observed.fib_rules if rule.action == RuleAction.LOOKUP and rule.mark is not None]
+    # Who is logged in by the uplink speaks with the host itself, whose packets are not translated.
+    tenants = [lane for lane in lived if field.owner_of(lane) != HOST_OWNER]
+    marks = {*_of_entries(steps), *_of_lanes(steps), *_of_classes(steps, field), *_of_arrivals(steps)}
+    marks |= {lane for mark in set(_of_sources(steps)) for lane in tenants if lane.value & mark.mask == mark.value}
     return tuple(
         sorted(
             mark
