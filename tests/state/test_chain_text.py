@@ -14,6 +14,7 @@ from laneway.state.chains import (
     Bridged,
     ChainRule,
     ConnMark,
+    CtDirection,
     CtState,
     Dnat,
     Dscp,
@@ -99,7 +100,10 @@ PRINTED = [
     (ChainRule((), Dnat(prefix("fd20::a").address, 80), PIN), 6, "", "-j DNAT --to-destination [fd20::a]:80"),
     (ChainRule((), Dnat(prefix("fd20::a").address), PIN), 6, "", "-j DNAT --to-destination fd20::a"),
     (ChainRule((), Snat(prefix("192.0.2.7").address), PIN), 4, "", "-j SNAT --to-source 192.0.2.7"),
+    (ChainRule((), Snat(prefix("192.0.2.7").address, 5, 9), PIN), 4, "", "-j SNAT --to-source 192.0.2.7:5-9"),
+    (ChainRule((), Snat(prefix("2001:db8::7").address, 5, 9), PIN), 6, "", "-j SNAT --to-source [2001:db8::7]:5-9"),
     (ChainRule((), Masquerade(), PIN), 4, "", "-j MASQUERADE"),
+    (ChainRule((), Masquerade(5, 9), PIN), 4, "", "-j MASQUERADE --to-ports 5-9"),
 ]
 
 
@@ -230,6 +234,7 @@ def _matches(family: int) -> st.SearchStrategy[tuple]:  # type: ignore[type-arg]
         st.builds(Mark, FWMARK, st.booleans()),
         st.builds(ConnMark, FWMARK, st.booleans()),
         st.builds(CtState, states.map(tuple), st.booleans()),
+        st.builds(CtDirection, st.sampled_from(["ORIGINAL", "REPLY"])),
         st.builds(InSet, NAME, st.sampled_from(["src", "dst,dst", "dst,dst,src"]), st.booleans()),
         st.just(FromLocal()),
         st.builds(ToLocal, st.booleans(), st.booleans()),
@@ -254,8 +259,10 @@ def _targets(family: int) -> st.SearchStrategy[object]:
         st.builds(SaveMark, U32),
         st.builds(MapMark, NAME, st.just("src,src")),
         st.builds(Dnat, address, st.integers(0, 0xFFFF)),
-        st.builds(Snat, address),
+        address.map(Snat),
+        st.builds(Snat, address, st.integers(1, 0xFFFF), st.integers(1, 0xFFFF)),
         st.just(Masquerade()),
+        st.builds(Masquerade, st.integers(1, 0xFFFF), st.integers(1, 0xFFFF)),
         st.just(NoTarget()),
     )
 

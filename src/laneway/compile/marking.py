@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import groupby, product
+from itertools import product
 from typing import TYPE_CHECKING
 
 from laneway.compile.dispatch import ByOwner, Entry, dispatch
@@ -18,8 +18,10 @@ from laneway.compile.names import (
     OUT,
     RAW,
     RELATED,
+    TAKE,
     allow_set,
     comment,
+    net_set,
     publish_set,
     src_set,
 )
@@ -33,6 +35,7 @@ from laneway.state.chains import (
     ChainKey,
     ChainRule,
     ConnMark,
+    CtDirection,
     CtState,
     Dscp,
     FromGroup,
@@ -122,6 +125,10 @@ def _mark(scene: Scene, family: int) -> Iterator[ChainRule]:
     field = scene.lanes.field
     marked = Mark(field.unmarked, negated=True)
     yield ChainRule((), RestoreMark(field.mask))
+    for way in scene.ways:
+        # Somebody outside who speaks as a tenant in a flow that the tenant began. Answers to it are not asked.
+        begins = (InInterface(way.uplink.interface), CtDirection("ORIGINAL"), InSet(net_set(family), "src"))
+        yield ChainRule(begins, Verdict.DROP, comment(way.uplink.name, "tenant-source"))
     if family == IPV6:
         # A tenant that speaks as its gateway in a flow of the host's own.
         hosts = (Mark(field.by_owner(HOST_OWNER)), TENANTS, Mark(field.crossing, negated=True))
@@ -135,6 +142,10 @@ def _mark(scene: Scene, family: int) -> Iterator[ChainRule]:
     yield ChainRule((TENANTS,), Jump(FROM, goto=True), comment("-", "tenants"))
     for way in scene.ways:
         name = way.uplink.name
+        if family == IPV6:
+            # Somebody outside who speaks as the host: the answers of a published port would reach the host's services.
+            as_host = (InInterface(way.uplink.interface), CtState(("NEW",)), FromLocal())
+            yield ChainRule(as_host, Verdict.DROP, comment(name, "host-source"))
         arrived = MapMark(publish_set(family, name), "dst,dst")
         # A flow that conntrack knows and no mark goes with is the host's own or others': it stays what it is.
         new = (InInterface(way.uplink.interface), CtState(("NEW",)), ToLocal())
@@ -168,6 +179,8 @@ def _from_tenants(scene: Scene, family: int) -> Iterator[ChainRule]:
         # The gateway's address is in the tenant's prefix, but the host's: the answers would reach the host's own
         # services. Of IPv4 the kernel takes no such source (fib_validate_source).
         yield ChainRule((FromLocal(),), Verdict.DROP, comment("-", "host-source"))
+    # An ICMP error is part of the flow it quotes, which has no lane: the host may have it, nobody else.
+    yield ChainRule((CtState(("RELATED",)),), Verdict.RETURN, comment("-", "related"))
     yield ChainRule((), MapMark(src_set(family), "src,src"), comment("-", "tenant"))
     if any(each.tenant.classes for each in scene.residents):
         yield ChainRule((), Jump(CLASS), comment("-", "classes"))
@@ -175,9 +188,8 @@ def _from_tenants(scene: Scene, family: int) -> Iterator[ChainRule]:
         yield ChainRule((not_refused,), MapMark(allow_set(family), "dst,dst,src"), comment("-", "allow"))
     to_published = MapMark(publish_set(family, CROSS), "dst,dst")
     yield ChainRule((not_refused, ToLocal()), to_published, comment("-", "publish"))
-    # An ICMP error is part of the flow it quotes, which may be the host's own: a tenant must not move that to its lane.
-    mine = (Mark(field.unmarked, negated=True), CtState(("RELATED",), negated=True))
-    yield ChainRule(mine, SaveMark(field.mask), comment("-", "remember"))
+    marked = Mark(field.unmarked, negated=True)
+    yield ChainRule((marked,), SaveMark(field.mask), comment("-", "remember"))
 
 
 def _arrivals(scene: Scene, family: int) -> Iterator[ChainRule]:
@@ -199,9 +211,13 @@ def _answers(scene: Scene, family: int) -> Chain:
     # The host's own error for a refused packet belongs to the packet's flow (nf_conntrack_attach), and would be refused
     # with its mark: it finds its way home in the crossing lane.
     refused = (Protocol(ICMP[family]), known, Mark(field.by_uplink(0)))
+    # Prefixes behind a workload are in no table but the lanes', and an error for a packet that conntrack could not
+    # place has no flow to take a mark from: asked is the packet's.
+    home = (Mark(field.unmarked), InSet(net_set(family), "dst"))
     return (
         ChainRule((known,), RestoreMark(field.mask), comment("-", "answer")),
         ChainRule(refused, SetMark(field.crossing), comment("-", "refusal")),
+        ChainRule(home, SetMark(field.crossing), comment("-", "to-tenant")),
     )
 
 
@@ -209,13 +225,14 @@ def _class_chains(scene: Scene, residents: list[Resident], family: int) -> dict[
     if not residents:
         return {}
     field = scene.lanes.field
-    entries, chains = [], {}
+    entries: list[Entry] = []
+    chains: dict[str, Chain] = {}
     for resident in residents:
         name = f"{CLASS_OF}{resident.owner}"
         own = (Mark(field.by_owner(resident.owner)),)
         leads = ChainRule(own, Jump(name, goto=True), comment(resident.tenant.name, "classes"))
         entries.append(Entry(resident.owner, resident.owner, (leads,)))
-        chains[name] = tuple(_class_rules(scene, resident, family))
+        chains.update(_classes_of(scene, resident, family))
     tree = dispatch(CLASS, entries, ByOwner(field))
     return {**tree, CLASS: (*_classless(family), *tree[CLASS]), **chains}
 
@@ -234,31 +251,28 @@ def _classless(family: int) -> Iterator[ChainRule]:
     yield ChainRule(home, Verdict.RETURN, comment("-", "home"))
 
 
-def _class_rules(scene: Scene, resident: Resident, family: int) -> Iterator[ChainRule]:
-    """Yield a tenant's classes: what matches takes its mark, and with a new mark leaves the chain.
+def _classes_of(scene: Scene, resident: Resident, family: int) -> Iterator[tuple[str, Chain]]:
+    """Yield the chain of a tenant's classes, and for each class that has a lane the one that gives its mark.
 
-    MARK does not end the walk (iptables-extensions(8)), so a rule on the new mark does; classes in a row that
-    lead to one lane share it.
+    MARK does not end the walk (iptables-extensions(8)), a goto does. To ask for the mark afterwards would not do: while
+    uplinks change places the packet may have it from the set, and miss the classes further down.
     """
-    lanes = {lane.way.uplink.name: lane.mark for lane in resident.lanes}
-    refusal, default = scene.lanes.refusal(resident.tenant.name), resident.lanes[0].mark
+    rules: list[ChainRule] = []
+    for number, each in enumerate(resident.tenant.classes, 1):
+        note = comment(resident.tenant.name, f"class-{each.name}")
+        target: Verdict | Jump = Verdict.DROP
+        if each.action != "drop":
+            take = f"{TAKE}{number}.{resident.owner}"
+            target = Jump(take, goto=True)
+            yield take, (ChainRule((), SetMark(_lane_of(scene, resident, each)), note),)
+        rules += [canonical(ChainRule(matches, target, note)) for matches in class_matches(each.match, family)]
+    yield f"{CLASS_OF}{resident.owner}", tuple(rules)
 
-    def lane_of(each: TrafficClass) -> FwMark | None:
-        if each.action == "drop":
-            return None
-        return refusal if each.uplink is None else lanes[each.uplink]
 
-    for mark, classes in groupby(resident.tenant.classes, key=lane_of):
-        if mark is None:
-            target: Verdict | SetMark = Verdict.DROP
-        else:
-            target = Verdict.RETURN if mark == default else SetMark(mark)
-        for each in classes:
-            note = comment(resident.tenant.name, f"class-{each.name}")
-            for matches in class_matches(each.match, family):
-                yield canonical(ChainRule(matches, target, note))
-        if isinstance(target, SetMark):
-            yield ChainRule((Mark(target.mark),), Verdict.RETURN, comment(resident.tenant.name, "classed"))
+def _lane_of(scene: Scene, resident: Resident, traffic_class: TrafficClass) -> FwMark:
+    if traffic_class.uplink is None:
+        return scene.lanes.refusal(resident.tenant.name)
+    return next(lane.mark for lane in resident.lanes if lane.way.uplink.name == traffic_class.uplink)
 
 
 def class_matches(match: ClassMatch, family: int) -> Iterator[tuple[Match, ...]]:

@@ -20,6 +20,9 @@ CLASS = "LANEWAY-CLASS"
 CLASS_OF = "LANEWAY-CLASS-OF."
 """With an owner number: the chain of one tenant's classes."""
 
+TAKE = "LANEWAY-TAKE."
+"""With a number among the tenant's classes and an owner number: the chain that gives a class its lane."""
+
 IN = "LANEWAY-IN"
 OUT = "LANEWAY-OUT"
 DNAT = "LANEWAY-DNAT"

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from laneway.compile.dispatch import ByOwner, ByPort, Entry, dispatch
 from laneway.compile.names import DNAT, OWN_SNAT, SNAT, comment, src_set
 from laneway.compile.sets import PROTOCOL_NUMBERS
+from laneway.compile.source_ports import source_ports
+from laneway.state.chain_text import canonical
 from laneway.state.chains import (
     BaseJump,
     Chain,
@@ -29,6 +31,7 @@ from laneway.state.chains import (
     ToPrefix,
     XtTable,
 )
+from laneway.state.flows import PORTED
 from laneway.state.links import GROUP
 from laneway.state.prefix import FAMILIES, IPV4, IPV6, of_address, prefix
 
@@ -102,7 +105,9 @@ def _snat(scene: Scene, family: int) -> dict[str, Chain]:
     leaving = sorted({rule.leaving for rules in own.values() for rule in rules})
     marked = Mark(field.unmarked, negated=True)
     rules = [ChainRule((each, marked), Jump(OWN_SNAT), comment("-", "own-snat")) for each in leaving]
-    rules += [rule for way in scene.ways if (rule := _uplink_address(way, Mark(field.by_uplink(way.number)), family))]
+    ports = source_ports(scene.policy)
+    for way in scene.ways:
+        rules += _uplink_address(way, Mark(field.by_uplink(way.number)), family, ports)
     # A workload that reaches a port published by one of its own bridge: the answer must come back through here.
     # That is in the crossing lane; for what comes in by an uplink no set is asked.
     hairpin = (ToGroup(GROUP), Mark(field.crossing), CtState(("DNAT",)), InSet(src_set(family), "src,dst"))
@@ -130,10 +135,14 @@ def _own_addresses(resident: Resident, family: int) -> list[_OwnAddress]:
     return found
 
 
-def _uplink_address(way: Way, by_it: Mark, family: int) -> ChainRule | None:
+def _uplink_address(way: Way, by_it: Mark, family: int, ports: tuple[int, int] | None) -> Iterator[ChainRule]:
     leaving = (OutInterface(way.uplink.interface), by_it)
     note = comment(way.uplink.name, "snat")
-    for address in way.uplink.snat:
-        if address.version == family:
-            return ChainRule(leaving, Snat(address.packed), note)
-    return ChainRule(leaving, Masquerade(), note) if way.uplink.masquerade else None
+    address = next((each.packed for each in way.uplink.snat if each.version == family), None)
+    if address is None and not way.uplink.masquerade:
+        return
+    for protocol in sorted(PORTED):
+        if ports is not None:
+            target = Masquerade(*ports) if address is None else Snat(address, *ports)
+            yield canonical(ChainRule((*leaving, Protocol(protocol)), target, note))
+    yield ChainRule(leaving, Masquerade() if address is None else Snat(address), note)

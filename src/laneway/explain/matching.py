@@ -9,6 +9,7 @@ from laneway.explain.terrain import holds
 from laneway.state.chains import (
     Bridged,
     ConnMark,
+    CtDirection,
     CtState,
     Dscp,
     FromGroup,
@@ -77,6 +78,8 @@ def _holds(match: Match, skb: Skb, terrain: Terrain) -> bool:  # noqa: C901, PLR
             return skb.flow is not None and _marked(skb.flow.mark, mark) != negated
         case CtState(states, negated):
             return (not skb.states.isdisjoint(states)) != negated
+        case CtDirection(direction):
+            return skb.reply == (direction == "REPLY")
         case InSet(_, _, negated):
             return (entry_of(match.set, match.directions, skb, terrain) is not None) != negated
         case FromLocal():

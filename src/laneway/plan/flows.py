@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from laneway.compile.names import CLASS_OF, DNAT, IN, OWN_SNAT, SNAT, allow_set, host_set, src_set
+from laneway.compile.names import CLASS_OF, DNAT, IN, OWN_SNAT, SNAT, TAKE, allow_set, host_set, src_set
 from laneway.lanes.field import HOST_OWNER
 from laneway.plan.steps import Op
 from laneway.state.chains import ChainRule, Dnat, Mark, Protocol, SetConnMark, ToPorts, ToPrefix, XtTable
@@ -68,7 +68,7 @@ def _of_lanes(steps: Iterable[Step]) -> Iterator[FwMark]:
 def _of_classes(steps: Iterable[Step], field: MarkField) -> Iterator[FwMark]:
     """Yield every lane of a tenant whose classes changed: any may hold what a class now takes, or has let go."""
     for step in steps:
-        if step.kind == "chains" and step.key.name.startswith(CLASS_OF):
+        if step.kind == "chains" and step.key.name.startswith((CLASS_OF, TAKE)):
             yield field.by_owner(int(step.key.name.rpartition(".")[2]))
 
 

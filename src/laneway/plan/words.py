@@ -90,7 +90,7 @@ def _netns(step: Step) -> str:
 def _address(step: Step) -> str:
     nodad = " nodad" if step.key.address.family != IPV4 and step.op != Op.DELETE else ""
     inside, link = _inside(step.key.netns), shlex.quote(step.key.link)
-    return f"ip{inside} addr {_verb(step, 'add', 'del')} {step.key.address} dev {link}{nodad}"
+    return f"ip{inside} addr {_verb(step, 'replace', 'del')} {step.key.address} dev {link}{nodad}"
 
 
 def _fib_rule(step: Step) -> str:

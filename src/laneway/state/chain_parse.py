@@ -15,6 +15,7 @@ from laneway.state.chains import (
     Bridged,
     ChainRule,
     ConnMark,
+    CtDirection,
     CtState,
     Dnat,
     Dscp,
@@ -63,6 +64,8 @@ reads all addresses of the host: with a thousand bridges one rule then takes mil
 
 CT_STATES = ("INVALID", "NEW", "RELATED", "ESTABLISHED", "UNTRACKED", "SNAT", "DNAT")
 """Names of `--ctstate` in the order libxt_conntrack prints them."""
+
+_CT_DIRECTIONS = ("ORIGINAL", "REPLY")
 
 OUR_CHAINS = "LANEWAY-"
 
@@ -201,6 +204,8 @@ def _connmark(words: Sequence[str], negated: bool, _protocol: int) -> tuple[Matc
 
 def _conntrack(words: Sequence[str], negated: bool, _protocol: int) -> tuple[Match, ...] | None:  # noqa: FBT001
     option, value = words
+    if option == "--ctdir" and value in _CT_DIRECTIONS and not negated:
+        return (CtDirection(value),)
     states = value.split(",")
     if option != "--ctstate" or not set(states) <= set(CT_STATES):
         return None
@@ -262,7 +267,7 @@ def _plain_target(words: Sequence[str], goto: bool) -> Target | None:  # noqa: F
     return Verdict(name)
 
 
-def _target_with_options(words: Sequence[str], family: int) -> Target | None:  # noqa: PLR0911  one case a kind
+def _target_with_options(words: Sequence[str], family: int) -> Target | None:  # noqa: C901, PLR0911  one case a kind
     match words:
         case ["REJECT", "--reject-with", error]:
             return Reject(error)
@@ -280,8 +285,10 @@ def _target_with_options(words: Sequence[str], family: int) -> Target | None:  #
             return MapMark(name, directions)
         case ["DNAT", "--to-destination", destination]:
             return _dnat(destination, family)
-        case ["SNAT", "--to-source", address]:
-            return Snat(_address(address, family))
+        case ["SNAT", "--to-source", source]:
+            return _snat(source, family)
+        case ["MASQUERADE", "--to-ports", ports]:
+            return Masquerade(*_range(ports))
         case _:
             return None
 
@@ -294,6 +301,18 @@ def _dnat(destination: str, family: int) -> Dnat:
     else:
         address, port = destination, ""
     return Dnat(_address(address, family), int(port) if port else 0)
+
+
+def _snat(source: str, family: int) -> Snat:
+    address, ports = source, ""
+    if family == IPV4 or source.startswith("["):
+        address, _, ports = source.removeprefix("[").partition(":" if family == IPV4 else "]:")
+    return Snat(_address(address, family), *(_range(ports) if ports else ()))
+
+
+def _range(text: str) -> tuple[int, int]:
+    first, _, last = text.partition("-")
+    return int(first), int(last)
 
 
 def _address(text: str, family: int) -> bytes:

@@ -14,6 +14,7 @@ from laneway.state.chains import (
     Bridged,
     ChainRule,
     ConnMark,
+    CtDirection,
     CtState,
     Dnat,
     Dscp,
@@ -183,6 +184,8 @@ def _match_text(match: Match, protocol: int, family: int) -> str:  # noqa: C901,
             return f"-m connmark {_no(negated)}--mark {_mark_text(mark)}"
         case CtState(states, negated):
             return f"-m conntrack {_no(negated)}--ctstate {','.join(states)}"
+        case CtDirection(direction):
+            return f"-m conntrack --ctdir {direction}"
         case InSet(name, directions, negated):
             return f"-m set {_no(negated)}--match-set {name} {directions}"
         case FromLocal():
@@ -232,10 +235,10 @@ def _target_text(target: Target) -> str:  # noqa: C901, PLR0911, PLR0912  one ca
             return f"-j SET --map-set {name} {directions} --map-mark"
         case Dnat(address, port):
             return f"-j DNAT --to-destination {_destination(address, port)}"
-        case Snat(address):
-            return f"-j SNAT --to-source {address_text(address)}"
-        case Masquerade():
-            return "-j MASQUERADE"
+        case Snat(address, first, last):
+            return f"-j SNAT --to-source {_destination(address, first)}{f'-{last}' if last else ''}"
+        case Masquerade(first, last):
+            return f"-j MASQUERADE --to-ports {first}-{last}" if last else "-j MASQUERADE"
         case NoTarget():
             return ""
 

@@ -3,27 +3,11 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 from laneway.state.marks import FwMark
+from laneway.state.parts import part
 from laneway.state.prefix import Prefix
-
-T = TypeVar("T", bound=tuple[Any, ...])
-
-
-def _equal_by_kind(left: tuple[Any, ...], right: object) -> bool:
-    return type(left) is type(right) and tuple.__eq__(left, right)
-
-
-def _unequal_by_kind(left: tuple[Any, ...], right: object) -> bool:
-    return not _equal_by_kind(left, right)
-
-
-def part(kind: type[T]) -> type[T]:
-    """Make a named tuple equal its own kind alone: to a plain one `-i eth0` is the same as `-o eth0`."""
-    kind.__eq__ = _equal_by_kind  # type: ignore[method-assign]
-    kind.__ne__ = _unequal_by_kind  # type: ignore[method-assign, assignment]
-    return kind
 
 
 class XtTable(StrEnum):
@@ -135,6 +119,13 @@ class CtState(NamedTuple):
 
 
 @part
+class CtDirection(NamedTuple):
+    """`-m conntrack --ctdir ORIGINAL`, or REPLY: whether the packet goes the way of its flow's first one."""
+
+    direction: str
+
+
+@part
 class InSet(NamedTuple):
     """`-m set [!] --match-set NAME DIRECTIONS`."""
 
@@ -177,6 +168,7 @@ Match = (
     | Mark
     | ConnMark
     | CtState
+    | CtDirection
     | InSet
     | FromLocal
     | ToLocal
@@ -263,14 +255,19 @@ class Dnat(NamedTuple):
 
 @part
 class Snat(NamedTuple):
-    """`-j SNAT --to-source ADDRESS`."""
+    """`-j SNAT --to-source ADDRESS`, or `ADDRESS:FIRST-LAST`, of TCP and UDP alone: with a source port of these."""
 
     address: bytes
+    first: int = 0  # 0: the port stays, if it can
+    last: int = 0
 
 
 @part
 class Masquerade(NamedTuple):
-    """`-j MASQUERADE`."""
+    """`-j MASQUERADE`, or `--to-ports FIRST-LAST`, of TCP and UDP alone: with a source port of these."""
+
+    first: int = 0  # 0: the port stays, if it can
+    last: int = 0
 
 
 @part
