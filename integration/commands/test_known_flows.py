@@ -50,6 +50,35 @@ def test_an_allow_that_is_withdrawn_ends_what_it_let_begin(router: Throwaway, la
         assert asked(router, address, 5432) == "refused"
 
 
+@pytest.mark.parametrize("address", ["10.30.0.10", "fd30::10"])
+def test_an_allow_that_somebody_flushed_beforehand_ends_as_well(
+    router: Throwaway, laneway: Laneway, address: str
+) -> None:
+    apply(laneway, policy() + ALLOW)
+    with answering(router, "globex-db", address, 5432):
+        assert gets(router, address, 5432, "here")
+        router.sh("ipset flush lw-allow4; ipset flush lw-allow6")
+
+        apply(laneway, policy())
+
+        assert asked(router, address, 5432) == "refused"
+
+
+def test_an_own_address_goes_though_somebody_deleted_the_ip_rules_beforehand(
+    router: Throwaway, laneway: Laneway
+) -> None:
+    as_whom = 'snat = ["{}"]\n[tenants.acme.workloads.web]'
+    own = [policy().replace("[tenants.acme.workloads.web]", as_whom.format(f"192.0.2.{n}")) for n in (20, 21)]
+    apply(laneway, own[0])
+    asked(router, "203.0.113.9", 53)
+    assert "dst=192.0.2.20" in router.sh("conntrack -L -s 10.20.0.10")
+    router.sh("for family in -4 -6; do ip $family rule flush protocol 147; done")
+
+    apply(laneway, own[1])
+
+    assert "dst=192.0.2.20" not in router.sh("conntrack -L -s 10.20.0.10")
+
+
 _KILLED = """
 import os, sys
 from laneway.cli.main import main

@@ -11,6 +11,7 @@ from laneway.errors import HostRefused, LanewayError, StepFailed
 from laneway.plan.flows import closed_flows, moved_flows
 from laneway.plan.plan import plan
 from laneway.plan.reach import reached, without_unreached
+from laneway.plan.standing import Standing
 from laneway.plan.words import describe
 
 if TYPE_CHECKING:
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from laneway.state.marks import FwMark
 
 __all__ = ["Outcome", "RollbackIncomplete", "transact"]
+
+_ABOUT_FLOWS = frozenset(("entries", "fib_rules", "chains", "jumps"))
+"""What of a host's says whose flows are in which lane; while none of it changes, nobody's flow is looked at."""
 
 AS_BEFORE = "The host is as it was before."
 
@@ -94,8 +98,7 @@ def transact(  # noqa: PLR0913  what a transaction is about, by name
             _run(kernel, steps, done, progress, ledger)
             if steps:
                 _prove(kernel, desired, steps)
-            for way, origin in origins:
-                kernel.forget(moved_flows(way, origin, field), closed_flows(way, desired, field))
+            _forget(kernel, origins, desired, field)
             if steps:
                 _heed("after the last step")
             ledger.keep()
@@ -144,6 +147,19 @@ def _prove(kernel: Kernel, desired: HostState, steps: Sequence[Step]) -> None:
     if seen.contradictions:
         message = f"python-iptables sees other rules than were written: {seen.contradictions[0]}"
         raise HostRefused(message, "two versions of iptables may be at work: compare `iptables-legacy-save`")
+
+
+def _forget(
+    kernel: Kernel, origins: Sequence[tuple[Sequence[Step], HostState]], desired: HostState, field: MarkField
+) -> None:
+    """Forget the flows that the steps, each lot from the host that it began with, or others before them left astray."""
+    if not origins:
+        return
+    marks = {mark for way, origin in origins for mark in moved_flows(way, origin, field)}
+    closed = {each for way, _ in origins for each in closed_flows(way, desired, field)}
+    judged = any(step.kind in _ABOUT_FLOWS for way, _ in origins for step in way)
+    lost = Standing(desired, field).lost if judged else None
+    kernel.forget(sorted(marks), sorted(closed, key=repr), lost)
 
 
 def _forget_again(kernel: Kernel, marks: tuple[FwMark, ...], closed: tuple[Closed, ...]) -> None:

@@ -2,7 +2,7 @@
 
 A flow keeps the lane and the translation it began with, so what changed in a set entry, a class or a source address
 reaches it only when its entry goes. Flows in the crossing lane share one mark: of them, and of those to the host, go
-the ones through a door that is closed.
+the ones through a door that is closed. What somebody else took away beforehand shows in no step: that is `standing`'s.
 """
 
 from __future__ import annotations
@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING
 
 from laneway.compile.names import CLASS_OF, DNAT, IN, OWN_SNAT, SNAT, allow_set, host_set, src_set
 from laneway.lanes.field import HOST_OWNER
+from laneway.lanes.leases import PATH, holders
+from laneway.plan.standing import through
 from laneway.plan.steps import Op
-from laneway.state.chains import ChainRule, Dnat, Mark, Protocol, SetConnMark, ToPorts, ToPrefix, XtTable
+from laneway.state.chains import ChainRule, Dnat, Mark, SetConnMark, XtTable
 from laneway.state.flows import Closed
-from laneway.state.prefix import FAMILIES, Prefix
+from laneway.state.prefix import FAMILIES
 from laneway.state.routing import PLACE, RuleAction
 
 if TYPE_CHECKING:
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from laneway.state.chains import Chain
     from laneway.state.host import HostState
     from laneway.state.marks import FwMark
+    from laneway.state.routing import FibRule
     from laneway.state.sets import SetEntry
 
 _HOLES = frozenset(map(allow_set, FAMILIES))
@@ -37,7 +40,7 @@ def moved_flows(steps: Sequence[Step], observed: HostState, field: MarkField) ->
 
     `observed` is the host before them: a lane that was not there has no flows to move.
     """
-    lived = [rule.mark for rule in observed.fib_rules if rule.action == RuleAction.LOOKUP and rule.mark is not None]
+    lived = {*_lookups(observed.fib_rules), *_flushed(steps, observed, field)}
     # Who is logged in by the uplink speaks with the host itself, whose packets are not translated.
     tenants = [lane for lane in lived if field.owner_of(lane) != HOST_OWNER]
     marks = {*_of_entries(steps), *_of_lanes(steps), *_of_classes(steps, field), *_of_arrivals(steps)}
@@ -49,6 +52,18 @@ def moved_flows(steps: Sequence[Step], observed: HostState, field: MarkField) ->
             if mark != field.crossing and any(lane.value & mark.mask == mark.value for lane in lived)
         )
     )
+
+
+def _lookups(rules: Iterable[FibRule]) -> Iterator[FwMark]:
+    return (rule.mark for rule in rules if rule.action == RuleAction.LOOKUP and rule.mark is not None)
+
+
+def _flushed(steps: Sequence[Step], observed: HostState, field: MarkField) -> Iterator[FwMark]:
+    """Yield the lanes that are made again: the host has their owners' numbers, but not their rules any more."""
+    owners = {number >> field.uplink_bits for number in holders(observed.files.get(PATH, ""))}
+    owners |= {field.owner_of(mark) for mark in observed.entries.values() if mark is not None}
+    again = _lookups(step.key for step in steps if step.kind == "fib_rules" and step.op == Op.CREATE)
+    return (mark for mark in again if field.owner_of(mark) in owners)
 
 
 def _of_entries(steps: Iterable[Step]) -> Iterator[FwMark]:
@@ -106,8 +121,7 @@ def _without_lane(steps: Sequence[Step], desired: HostState, field: MarkField) -
     new = {step.key for step in steps if step.kind == "netns" and step.op == Op.CREATE}
     if not jumps or desired.netns.keys() <= new:
         return
-    lanes = {rule.mark for rule in desired.fib_rules if rule.action == RuleAction.LOOKUP and rule.mark is not None}
-    numbers = {field.uplink_of(lane) for lane in lanes} - {field.uplink_of(field.crossing)}
+    numbers = {field.uplink_of(lane) for lane in _lookups(desired.fib_rules)} - {field.uplink_of(field.crossing)}
     uplinks = [field.by_uplink(number) for number in sorted(numbers)]
     homes = {src_set(family): family for family in {key.family for key in jumps}}
     untranslated = {key.family for key in jumps if key.table == XtTable.NAT}
@@ -131,16 +145,11 @@ def _of_doors(gone: Iterable[SetEntry], field: MarkField) -> Iterator[Closed]:
 
 
 def _of_published(steps: Iterable[Step]) -> Iterator[Closed]:
-    """Yield what was published and is not, or elsewhere: whoever asked, the host itself too, has its answers there."""
+    """Yield what was published and is not, or elsewhere: whoever asked has its answers there."""
     old, new = _rules_of(steps, (DNAT,))
     for _, rule in old - new:
         if isinstance(rule.target, Dnat):
-            address = rule.target.address
-            answers = Prefix(address, len(address) * 8)
-            to = next((match.prefix for match in rule.matches if isinstance(match, ToPrefix)), None)
-            protocol = next((match.number for match in rule.matches if isinstance(match, Protocol)), None)
-            ports = next(((match.first, match.last) for match in rule.matches if isinstance(match, ToPorts)), None)
-            yield Closed(None, to, answers, protocol, ports, direct=False)
+            yield through(rule, rule.target.address)
 
 
 def _rules_of(
