@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from integration.commands.conftest import (
+    ASK,
     HEAD,
     NORTH,
     PROVIDER,
@@ -18,6 +19,7 @@ from integration.commands.conftest import (
     gets,
     inside,
     policy,
+    script,
     talking,
 )
 
@@ -30,6 +32,25 @@ ALLOW = """
 [[tenants.acme.allow]]
 to = "globex/db"
 ports = ["5432/udp"]
+"""
+POLICY_OF_TWO = """
+[uplinks.south]
+interface = "eth1"
+gateways = ["198.51.100.1"]
+[tenants.acme]
+subnets = [{subnets}]
+uplinks = ["north", "south"]
+[tenants.acme.workloads.web]
+addresses = ["10.20.0.10"]
+{workload}
+[[tenants.acme.classes]]
+name = "vpn"
+match = {{ protocol = "udp", ports = [51820] }}
+uplink = "south"
+"""
+VPN = """
+[tenants.acme.workloads.vpn]
+addresses = ["10.21.0.10"]
 """
 REJECT = """
 [[tenants.acme.classes]]
@@ -77,6 +98,17 @@ def test_an_own_address_goes_though_somebody_deleted_the_ip_rules_beforehand(
     apply(laneway, own[1])
 
     assert "dst=192.0.2.20" not in router.sh("conntrack -L -s 10.20.0.10")
+
+
+def test_a_subnet_that_leaves_its_tenant_leaves_the_lanes_of_its_classes(router: Throwaway, laneway: Laneway) -> None:
+    with_class = POLICY_OF_TWO.format(subnets='"10.20.0.0/24", "10.21.0.0/24"', workload=VPN)
+    apply(laneway, with_class)
+    router.run([*inside("acme-vpn"), *script(ASK, "203.0.113.9", 51820)])
+    assert "src=10.21.0.10" in router.sh("conntrack -L -p udp --orig-port-dst 51820")
+
+    apply(laneway, POLICY_OF_TWO.format(subnets='"10.20.0.0/24"', workload=""))
+
+    assert "src=10.21.0.10" not in router.sh("conntrack -L -p udp --orig-port-dst 51820")
 
 
 _KILLED = """

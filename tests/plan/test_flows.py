@@ -131,6 +131,19 @@ def test_a_tenant_that_goes_leaves_no_flow_to_who_has_its_prefix_next() -> None:
     assert not doors.lead(ASKED._replace(source=ASKED.to, to=PUBLISHED.to, answers=ASKED.to))
 
 
+def test_a_prefix_that_is_a_tenants_no_more_ends_its_flows_in_each_of_that_tenants_lanes() -> None:
+    smaller = ACME._replace(subnets=ACME.subnets[1:], workloads=())
+    doors = Doors(closed(world(ACME, GLOBEX), world(smaller, GLOBEX)))
+    begun = Ends(WEB, HOST, HOST, 17, 443, mark=FIELD.mark(2, 2).value, seen_as=HOST)
+    came = Ends(HOST, HOST, WEB, 6, 8001, mark=FIELD.mark(2, 2).value)
+
+    assert doors.lead(begun)
+    assert doors.lead(came)
+    assert not doors.lead(begun._replace(mark=FIELD.mark(3, 2).value))
+    assert not doors.lead(begun._replace(source=ip_address("fd00:0:1::10").packed)), "that prefix is kept"
+    assert not doors.lead(begun._replace(mark=FIELD.mark(1, 2).value)), "the host's own"
+
+
 def test_what_only_comes_closes_nothing() -> None:
     assert closed(world(ACME), world(DATABASE, GLOBEX)) == ()
 

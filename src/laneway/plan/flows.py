@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from laneway.state.host import HostState
     from laneway.state.marks import FwMark
     from laneway.state.routing import FibRule
-    from laneway.state.sets import SetEntry
 
 _HOLES = frozenset(map(allow_set, FAMILIES))
 _SERVICES = frozenset(map(host_set, FAMILIES))
@@ -104,11 +103,11 @@ def _of_arrivals(steps: Iterable[Step]) -> Iterator[FwMark]:
 def closed_flows(steps: Sequence[Step], desired: HostState, field: MarkField) -> tuple[Closed, ...]:
     """Return, sorted, which flows may not go on once `steps` are done and the host is as `desired`.
 
-    These are what an allow, a host_access or a published port let in that is no more, in the crossing lane what began
-    with or came to a prefix that is no longer this tenant's, since it may be another's next, and what began in no lane.
+    These are what an allow, a host_access or a published port let in that is no more; in the crossing lane and in any
+    of its tenant's, what began with or came to a prefix that is no longer that tenant's, since it may be another's
+    next; and what began in no lane.
     """
-    gone = [step.key for step in steps if step.kind == "entries" and step.op == Op.DELETE]
-    doors = {*_of_doors(gone, field), *_of_published(steps), *_without_lane(steps, desired, field)}
+    doors = {*_of_doors(steps, field), *_of_published(steps), *_without_lane(steps, desired, field)}
     return tuple(sorted(doors, key=repr))
 
 
@@ -132,16 +131,19 @@ def _without_lane(steps: Sequence[Step], desired: HostState, field: MarkField) -
                 yield from (Closed(source=entry.net, mark=mark, direct=True) for mark in uplinks)
 
 
-def _of_doors(gone: Iterable[SetEntry], field: MarkField) -> Iterator[Closed]:
-    for entry in gone:
+def _of_doors(steps: Iterable[Step], field: MarkField) -> Iterator[Closed]:
+    gone = ((step.key, step.old) for step in steps if step.kind == "entries" and step.op == Op.DELETE)
+    for entry, mark in gone:
         ports = (entry.port, entry.port)
         if entry.set in _HOLES:
             yield Closed(entry.net2, entry.net, None, entry.protocol, ports, field.crossing)
         elif entry.set in _SERVICES:
             yield Closed(entry.net, protocol=entry.protocol, ports=ports, direct=True)
         elif entry.set in _HOMES:
-            yield Closed(source=entry.net, mark=field.crossing)
-            yield Closed(answers=entry.net, mark=field.crossing)
+            lanes = (field.crossing, *([] if mark is None else [field.by_owner(field.owner_of(mark))]))
+            for each in lanes:
+                yield Closed(source=entry.net, mark=each)
+                yield Closed(answers=entry.net, mark=each)
 
 
 def _of_published(steps: Iterable[Step]) -> Iterator[Closed]:
