@@ -111,6 +111,16 @@ def test_a_subnet_that_leaves_its_tenant_leaves_the_lanes_of_its_classes(router:
     assert "src=10.21.0.10" not in router.sh("conntrack -L -p udp --orig-port-dst 51820")
 
 
+def test_a_subnet_passes_to_nobody_while_flows_of_its_tenants_are_known(router: Throwaway, laneway: Laneway) -> None:
+    apply(laneway, policy())
+    router.run(["tee", "/run/policy.toml"], input=NORTH + policy(name="initech"))
+
+    refused = laneway("apply", "/run/policy.toml", "--prune", code=7)
+
+    assert "10.30.0.0/24 is tenant globex's on this host, and would be tenant initech's" in refused.stderr
+    assert "lwb-globex" in router.sh("ipset list lw-src4")
+
+
 _KILLED = """
 import os, sys
 from laneway.cli.main import main

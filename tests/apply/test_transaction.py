@@ -79,7 +79,7 @@ def test_a_failure_at_any_step_leaves_the_host_as_it_was(fail_at: int) -> None:
 def changes() -> int:
     kernel = FakeKernel()
     apply(kernel, world(tenant("acme", 1), tenant("globex", 2)))
-    return len(apply(kernel, world(tenant("acme", 3), tenant("initech", 2))).steps)
+    return len(apply(kernel, world(tenant("acme", 3), tenant("initech", 4))).steps)
 
 
 @pytest.mark.parametrize("fail_at", range(changes()))
@@ -90,7 +90,7 @@ def test_a_failure_in_a_change_goes_back_to_the_old_policy(fail_at: int) -> None
     kernel.fail_at = kernel.done + fail_at
 
     with pytest.raises(HostRefused):
-        apply(kernel, world(tenant("acme", 3), tenant("initech", 2)))
+        apply(kernel, world(tenant("acme", 3), tenant("initech", 4)))
 
     assert kernel.read() == before
 
