@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from integration.commands.conftest import (
+    ACME,
     ASK,
     HEAD,
     NORTH,
@@ -124,11 +125,17 @@ def test_a_subnet_passes_to_nobody_while_flows_of_its_tenants_are_known(router: 
 _KILLED = """
 import os, sys
 from laneway.cli.main import main
-from laneway.kernel import conntrack
-conntrack.forget = lambda _: os.kill(os.getpid(), 9)
-sys.argv = ["laneway", "apply", "/run/policy.toml"]
+from laneway.kernel import conntrack, links
+{}.{} = lambda *_: os.kill(os.getpid(), 9)
+sys.argv = ["laneway", *sys.argv[1:]]
 main()
 """
+
+
+def killed(router: Throwaway, module: str, function: str, *arguments: str) -> None:
+    """Run laneway until it calls a function of the kernel's part, and no further."""
+    done = router.run([sys.executable, "-c", _KILLED.format(module, function), *arguments], check=False)
+    assert done.returncode == -9, done.stderr
 
 
 def test_what_a_change_that_was_killed_would_have_ended_the_next_one_ends(router: Throwaway, laneway: Laneway) -> None:
@@ -136,13 +143,38 @@ def test_what_a_change_that_was_killed_would_have_ended_the_next_one_ends(router
     with answering(router, "globex-db", "10.30.0.10", 5432):
         assert gets(router, "10.30.0.10", 5432, "here")
         router.run(["tee", "/run/policy.toml"], input=NORTH + policy())
-        assert router.run([sys.executable, "-c", _KILLED], check=False).returncode == -9
+        killed(router, "conntrack", "forget", "apply", "/run/policy.toml")
         assert asked(router, "10.30.0.10", 5432) == "here", "nobody forgot it"
 
         laneway("apply", "/run/policy.toml")
 
         assert asked(router, "10.30.0.10", 5432) == "refused"
     assert "cut off" not in laneway("apply", "/run/policy.toml").stderr
+
+
+def test_a_port_published_by_a_tenant_that_is_half_there_leads_nowhere(router: Throwaway, laneway: Laneway) -> None:
+    router.sh(PROVIDER)
+    apply(laneway, ACME.format(services="[]"))
+    published = policy(publish='["5353:5432/udp"]')
+    router.run(["tee", "/run/policy.toml"], input=NORTH + published)
+
+    killed(router, "links", "run", "apply", "/run/policy.toml")
+
+    assert asked(router, "192.0.2.2", 5353) == "refused", "it left for the private address, by acme's uplink"
+    router.run(script(ASK, "192.0.2.2", 5353))
+    assert "10.30.0.10" not in router.sh("conntrack -L -p udp --orig-port-dst 5353")
+
+
+def test_nor_does_one_of_a_tenant_that_is_half_gone(router: Throwaway, laneway: Laneway) -> None:
+    router.sh(PROVIDER)
+    apply(laneway, policy(publish='["5353:5432/udp"]'))
+    router.run(script(ASK, "192.0.2.2", 5353))
+    assert "src=10.30.0.10" in router.sh("conntrack -L -p udp --orig-port-dst 5353")
+
+    killed(router, "links", "run", "destroy")
+
+    router.run(script(ASK, "192.0.2.2", 5353))
+    assert "10.30.0.10" not in router.sh("conntrack -L -p udp --orig-port-dst 5353")
 
 
 def test_no_flow_to_a_published_port_outlives_its_tenant(router: Throwaway, laneway: Laneway) -> None:

@@ -223,6 +223,27 @@ def test_what_cannot_be_done_twice_is_left_as_commands_whatever_kept_it_from_bei
     assert len(incomplete.value.remaining) == len(incomplete.value.commands)
 
 
+def test_flows_are_forgotten_before_the_way_to_a_workload_goes_as_well_as_after_all() -> None:
+    kernel = FakeKernel()
+    apply(kernel, crowd(2))
+    done: list[str] = []
+    run = kernel.run
+
+    def runs(steps: Sequence[Step]) -> None:
+        done.extend(f"{step.op} {step.kind}" for step in steps)
+        run(steps)
+
+    kernel.run = runs  # type: ignore[method-assign]
+    kernel.forget = lambda *_: done.append("forget")  # type: ignore[method-assign]
+
+    apply(kernel, crowd(1))
+
+    first, last = (index for index, each in enumerate(done) if each == "forget")
+    assert "delete entries" in done[:first]
+    assert not {"delete routes", "delete links"} & set(done[:first])
+    assert last == len(done) - 1
+
+
 def test_a_number_does_not_change_hands_while_it_is_in_use() -> None:
     kernel = FakeKernel()
     acme, globex = tenant("acme", 1), tenant("globex", 2)

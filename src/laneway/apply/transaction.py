@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from laneway.apply.going_back import TROUBLE, RollbackIncomplete, go_back, lots
@@ -12,6 +13,7 @@ from laneway.plan.flows import closed_flows, moved_flows
 from laneway.plan.plan import plan
 from laneway.plan.reach import reached, without_unreached
 from laneway.plan.standing import Standing
+from laneway.plan.steps import Op
 from laneway.plan.words import describe
 
 if TYPE_CHECKING:
@@ -29,6 +31,8 @@ __all__ = ["Outcome", "RollbackIncomplete", "transact"]
 
 _ABOUT_FLOWS = frozenset(("entries", "fib_rules", "chains", "jumps"))
 """What of a host's says whose flows are in which lane; while none of it changes, nobody's flow is looked at."""
+
+_WAYS = frozenset(("routes", "links"))
 
 AS_BEFORE = "The host is as it was before."
 
@@ -95,10 +99,11 @@ def transact(  # noqa: PLR0913  what a transaction is about, by name
             ledger.begin(observed, steps)
         done: list[Step] = []
         try:
-            _run(kernel, steps, done, progress, ledger)
+            forget = partial(_forget, kernel, origins, desired, field)
+            _run(kernel, steps, done, progress=progress, ledger=ledger, forget=forget)
             if steps:
                 _prove(kernel, desired, steps)
-            _forget(kernel, origins, desired, field)
+            forget()
             if steps:
                 _heed("after the last step")
             ledger.keep()
@@ -112,11 +117,25 @@ def transact(  # noqa: PLR0913  what a transaction is about, by name
     return Outcome(steps)
 
 
-def _run(
-    kernel: Kernel, steps: Sequence[Step], done: list[Step], progress: Callable[[int, int], None], ledger: Ledger
+def _run(  # noqa: PLR0913  it is the middle of `transact`
+    kernel: Kernel,
+    steps: Sequence[Step],
+    done: list[Step],
+    *,
+    progress: Callable[[int, int], None],
+    ledger: Ledger,
+    forget: Callable[[], None],
 ) -> None:
-    """Do the steps lot by lot, and say after each how far it is; `done` gets those that may be done."""
+    """Do the steps lot by lot, and say after each how far it is; `done` gets those that may be done.
+
+    Flows are forgotten when all is made, and before the first way to a workload goes: what the host itself sends in one
+    that is translated would find another, to a private address.
+    """
+    ways_go = False
     for lot in lots(steps):
+        if not ways_go and lot[0].op == Op.DELETE and lot[0].kind in _WAYS:
+            ways_go = True
+            forget()
         _heed(f"before step {len(done) + 1} of {len(steps)}: {describe(lot[0])}")
         start = len(done)
         done += lot
