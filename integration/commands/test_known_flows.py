@@ -189,6 +189,19 @@ def test_no_flow_to_a_published_port_outlives_its_tenant(router: Throwaway, lane
         assert asked(router, "192.0.2.2", 5353) == "refused"
 
 
+def test_a_class_has_no_say_in_what_came_to_a_published_port(router: Throwaway, laneway: Laneway) -> None:
+    router.sh(PROVIDER)
+    published = policy(publish='["5353:5432/udp"]')
+    apply(laneway, published)
+    router.run([*inside("provider"), *script(ASK, "192.0.2.2", 5353)])
+    router.run([*inside("globex-db"), *script(ASK, "203.0.113.9", 53)])
+
+    apply(laneway, published + REJECT.replace("acme", "globex"))
+
+    assert "src=10.30.0.10" in router.sh("conntrack -L -s 192.0.2.1")
+    assert "src=10.30.0.10" not in router.sh("conntrack -L -s 10.30.0.10")
+
+
 def test_a_service_of_the_hosts_that_is_withdrawn_is_withdrawn(router: Throwaway, laneway: Laneway) -> None:
     apply(laneway, policy(services='["53/udp"]'))
     with answering(router, None, "10.20.0.1", 53):

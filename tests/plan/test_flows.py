@@ -46,12 +46,6 @@ def test_another_preferred_uplink_moves_the_lane_that_was_first() -> None:
     assert FIELD.mark(2, 1) in forgotten(world(ACME, GLOBEX), changed(uplinks=("south", "north"), classes=()))
 
 
-def test_another_class_moves_all_of_the_tenants_lanes_and_no_others() -> None:
-    bulk = ACME.classes[0]._replace(name="bulkier", match=ACME.classes[0].match._replace(protocol="udp"))
-
-    assert forgotten(world(ACME, GLOBEX), changed(classes=(bulk,))) == (FIELD.by_owner(2),)
-
-
 def test_an_unpublished_port_moves_the_lanes_it_came_by() -> None:
     web = ACME.workloads[0]._replace(publish=(publish(8001, 80),))
 
@@ -142,6 +136,19 @@ def test_a_prefix_that_is_a_tenants_no_more_ends_its_flows_in_each_of_that_tenan
     assert not doors.lead(begun._replace(mark=FIELD.mark(3, 2).value))
     assert not doors.lead(begun._replace(source=ip_address("fd00:0:1::10").packed)), "that prefix is kept"
     assert not doors.lead(begun._replace(mark=FIELD.mark(1, 2).value)), "the host's own"
+
+
+def test_another_class_moves_what_the_tenant_began_in_any_lane_and_not_what_came_to_it() -> None:
+    bulk = ACME.classes[0]._replace(name="bulkier", match=ACME.classes[0].match._replace(protocol="udp"))
+    before, after = world(ACME, GLOBEX), changed(classes=(bulk,))
+    doors = Doors(closed(before, after))
+    begun = Ends(WEB, HOST, HOST, 17, 443, mark=FIELD.mark(2, 2).value, seen_as=HOST)
+
+    assert doors.lead(begun)
+    assert doors.lead(begun._replace(mark=FIELD.mark(2, 1).value))
+    assert not doors.lead(begun._replace(source=DB, mark=FIELD.mark(3, 2).value))
+    assert not doors.lead(Ends(HOST, HOST, WEB, 6, 8001, mark=FIELD.mark(2, 2).value))
+    assert forgotten(before, after) == ()
 
 
 def test_what_only_comes_closes_nothing() -> None:

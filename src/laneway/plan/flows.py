@@ -42,7 +42,7 @@ def moved_flows(steps: Sequence[Step], observed: HostState, field: MarkField) ->
     lived = {*_lookups(observed.fib_rules), *_flushed(steps, observed, field)}
     # Who is logged in by the uplink speaks with the host itself, whose packets are not translated.
     tenants = [lane for lane in lived if field.owner_of(lane) != HOST_OWNER]
-    marks = {*_of_entries(steps), *_of_lanes(steps), *_of_classes(steps, field), *_of_arrivals(steps)}
+    marks = {*_of_entries(steps), *_of_lanes(steps), *_of_arrivals(steps)}
     marks |= {lane for mark in set(_of_sources(steps)) for lane in tenants if lane.value & mark.mask == mark.value}
     return tuple(
         sorted(
@@ -79,13 +79,6 @@ def _of_lanes(steps: Iterable[Step]) -> Iterator[FwMark]:
             yield step.key.mark
 
 
-def _of_classes(steps: Iterable[Step], field: MarkField) -> Iterator[FwMark]:
-    """Yield every lane of a tenant whose classes changed: any may hold what a class now takes, or has let go."""
-    for step in steps:
-        if step.kind == "chains" and step.key.name.startswith(CLASS_OF):
-            yield field.by_owner(int(step.key.name.rpartition(".")[2]))
-
-
 def _of_sources(steps: Iterable[Step]) -> Iterator[FwMark]:
     """Yield the lanes whose source address changed; a rule that only moved to another chain of the tree did not."""
     old, new = _rules_of(steps, (SNAT, OWN_SNAT))
@@ -107,8 +100,27 @@ def closed_flows(steps: Sequence[Step], desired: HostState, field: MarkField) ->
     of its tenant's, what began with or came to a prefix that is no longer that tenant's, since it may be another's
     next; and what began in no lane.
     """
-    doors = {*_of_doors(steps, field), *_of_published(steps), *_without_lane(steps, desired, field)}
+    doors = {*_of_doors(steps, field), *_of_published(steps)}
+    doors |= {*_of_classes(steps, desired, field), *_without_lane(steps, desired, field)}
     return tuple(sorted(doors, key=repr))
+
+
+def _of_classes(steps: Sequence[Step], desired: HostState, field: MarkField) -> Iterator[Closed]:
+    """Yield what a tenant began whose classes changed: any lane may hold what a class now takes, or has let go.
+
+    What came in by an uplink, to a published port, no class is about.
+    """
+    owners = {
+        int(step.key.name.rpartition(".")[2])
+        for step in steps
+        if step.kind == "chains" and step.key.name.startswith(CLASS_OF)
+    }
+    if not owners:
+        return
+    new = {step.key.name for step in steps if step.kind == "links" and step.op == Op.CREATE}
+    for entry, mark in desired.entries.items():
+        if entry.set in _HOMES and entry.iface not in new and mark is not None and field.owner_of(mark) in owners:
+            yield Closed(source=entry.net, mark=field.by_owner(field.owner_of(mark)))
 
 
 def _without_lane(steps: Sequence[Step], desired: HostState, field: MarkField) -> Iterator[Closed]:
