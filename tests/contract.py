@@ -70,7 +70,7 @@ def it_forgets_what_it_is_told_to(kernel: Kernel) -> None:
 
 def it_changes_one_policy_into_another(kernel: Kernel) -> None:
     bring(kernel, world(tenant("acme", 1), tenant("globex", 2)))
-    desired = bring(kernel, world(tenant("acme", 3), tenant("initech", 2)))
+    desired = bring(kernel, world(tenant("acme", 3), tenant("initech", 4)))
     assert plan(desired, kernel.read()) == ()
 
 

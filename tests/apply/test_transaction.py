@@ -79,7 +79,7 @@ def test_a_failure_at_any_step_leaves_the_host_as_it_was(fail_at: int) -> None:
 def changes() -> int:
     kernel = FakeKernel()
     apply(kernel, world(tenant("acme", 1), tenant("globex", 2)))
-    return len(apply(kernel, world(tenant("acme", 3), tenant("initech", 2))).steps)
+    return len(apply(kernel, world(tenant("acme", 3), tenant("initech", 4))).steps)
 
 
 @pytest.mark.parametrize("fail_at", range(changes()))
@@ -90,7 +90,7 @@ def test_a_failure_in_a_change_goes_back_to_the_old_policy(fail_at: int) -> None
     kernel.fail_at = kernel.done + fail_at
 
     with pytest.raises(HostRefused):
-        apply(kernel, world(tenant("acme", 3), tenant("initech", 2)))
+        apply(kernel, world(tenant("acme", 3), tenant("initech", 4)))
 
     assert kernel.read() == before
 
@@ -221,6 +221,27 @@ def test_what_cannot_be_done_twice_is_left_as_commands_whatever_kept_it_from_bei
 
     assert incomplete.value.commands
     assert len(incomplete.value.remaining) == len(incomplete.value.commands)
+
+
+def test_flows_are_forgotten_before_the_way_to_a_workload_goes_as_well_as_after_all() -> None:
+    kernel = FakeKernel()
+    apply(kernel, crowd(2))
+    done: list[str] = []
+    run = kernel.run
+
+    def runs(steps: Sequence[Step]) -> None:
+        done.extend(f"{step.op} {step.kind}" for step in steps)
+        run(steps)
+
+    kernel.run = runs  # type: ignore[method-assign]
+    kernel.forget = lambda *_: done.append("forget")  # type: ignore[method-assign]
+
+    apply(kernel, crowd(1))
+
+    first, last = (index for index, each in enumerate(done) if each == "forget")
+    assert "delete entries" in done[:first]
+    assert not {"delete routes", "delete links"} & set(done[:first])
+    assert last == len(done) - 1
 
 
 def test_a_number_does_not_change_hands_while_it_is_in_use() -> None:

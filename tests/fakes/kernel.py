@@ -14,11 +14,11 @@ from laneway.state.host import HostState, ReadBack
 from laneway.state.links import HOST, Link, LinkKey, LinkKind
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from laneway.plan.steps import Step
     from laneway.state.chains import Chain, ChainKey
-    from laneway.state.flows import Closed
+    from laneway.state.flows import Closed, Ends
     from laneway.state.marks import FwMark
 
 SYSCTLS = {"net/ipv4/ip_forward": "0", "net/ipv6/conf/all/forwarding": "0", "net/ipv4/conf/all/rp_filter": "0"}
@@ -34,6 +34,7 @@ class FakeKernel:
         self.foreign_objects = Foreign()
         self.forgotten: list[FwMark] = []
         self.closed: list[Closed] = []
+        self.lost: Callable[[Ends], bool] | None = None  # of the last time
         self.contradictions: tuple[str, ...] = ()
         self.done = 0
         self.fail_at = fail_at  # the number of steps after which the next one fails, once
@@ -53,9 +54,12 @@ class FakeKernel:
         del chains
         return ReadBack(without_unreached(self.read(), inside), self.contradictions)
 
-    def forget(self, marks: Iterable[FwMark], closed: Sequence[Closed] = ()) -> None:
+    def forget(
+        self, marks: Iterable[FwMark], closed: Sequence[Closed] = (), lost: Callable[[Ends], bool] | None = None
+    ) -> None:
         self.forgotten += marks
         self.closed += closed
+        self.lost = lost
 
     def run(self, steps: Sequence[Step]) -> None:
         for step in steps:

@@ -46,12 +46,6 @@ def test_another_preferred_uplink_moves_the_lane_that_was_first() -> None:
     assert FIELD.mark(2, 1) in forgotten(world(ACME, GLOBEX), changed(uplinks=("south", "north"), classes=()))
 
 
-def test_another_class_moves_all_of_the_tenants_lanes_and_no_others() -> None:
-    bulk = ACME.classes[0]._replace(name="bulkier", match=ACME.classes[0].match._replace(protocol="udp"))
-
-    assert forgotten(world(ACME, GLOBEX), changed(classes=(bulk,))) == (FIELD.by_owner(2),)
-
-
 def test_an_unpublished_port_moves_the_lanes_it_came_by() -> None:
     web = ACME.workloads[0]._replace(publish=(publish(8001, 80),))
 
@@ -68,6 +62,13 @@ def test_an_uplinks_address_moves_the_tenants_lanes_by_it_and_nobodys_session_wi
     marks = forgotten(world(ACME, GLOBEX), with_uplinks(world(ACME, GLOBEX), bare, SOUTH))
 
     assert marks == (FIELD.mark(2, 1), FIELD.mark(3, 1))
+
+
+def test_a_lane_whose_rules_somebody_deleted_has_its_flows_still() -> None:
+    observed = target(world(ACME, GLOBEX), HostState(), FACTS).desired.replaced(fib_rules={})
+    steps = plan(target(changed(snat=()), observed, FACTS).desired, observed)
+
+    assert moved_flows(steps, observed, FIELD) == (FIELD.mark(2, 1),)
 
 
 def test_the_crossing_lane_is_everybodys_and_stays() -> None:
@@ -89,21 +90,21 @@ PUBLISHED = Ends(DB, HOST, WEB, 6, 8001, mark=FIELD.crossing.value)
 def test_an_allow_that_is_withdrawn_ends_the_flows_it_let_begin() -> None:
     doors = Doors(closed(world(DATABASE, GLOBEX), world(ACME, GLOBEX)))
 
-    assert doors.shut(ASKED)
-    assert not doors.shut(ASKED._replace(port=54))
-    assert not doors.shut(ASKED._replace(protocol=6))
-    assert not doors.shut(ASKED._replace(source=ip_address("10.0.9.10").packed))
-    assert not doors.shut(ASKED._replace(mark=FIELD.mark(2, 1).value))
+    assert doors.lead(ASKED)
+    assert not doors.lead(ASKED._replace(port=54))
+    assert not doors.lead(ASKED._replace(protocol=6))
+    assert not doors.lead(ASKED._replace(source=ip_address("10.0.9.10").packed))
+    assert not doors.lead(ASKED._replace(mark=FIELD.mark(2, 1).value))
 
 
 def test_a_port_that_is_published_no_more_ends_the_flows_to_it_whoever_asked() -> None:
     web = ACME.workloads[0]._replace(publish=())
     doors = Doors(closed(world(ACME, GLOBEX), changed(workloads=(web,))))
 
-    assert doors.shut(PUBLISHED)
-    assert doors.shut(PUBLISHED._replace(mark=0))
-    assert not doors.shut(PUBLISHED._replace(port=8002))
-    assert not doors.shut(PUBLISHED._replace(answers=ip_address("10.0.3.10").packed))
+    assert doors.lead(PUBLISHED)
+    assert doors.lead(PUBLISHED._replace(mark=0))
+    assert not doors.lead(PUBLISHED._replace(port=8002))
+    assert not doors.lead(PUBLISHED._replace(answers=ip_address("10.0.3.10").packed))
 
 
 def test_a_service_of_the_hosts_that_is_withdrawn_ends_the_flows_to_it() -> None:
@@ -111,17 +112,43 @@ def test_a_service_of_the_hosts_that_is_withdrawn_ends_the_flows_to_it() -> None
     doors = Doors(closed(world(dns, GLOBEX), world(ACME._replace(host_access=()), GLOBEX)))
     asked = ASKED._replace(to=ip_address("10.0.1.1").packed, answers=ip_address("10.0.1.1").packed, mark=0x110000)
 
-    assert doors.shut(asked)
-    assert doors.shut(asked._replace(protocol=1, port=0))
-    assert not doors.shut(asked._replace(sees_source=False)), "masqueraded: it went to the internet"
+    assert doors.lead(asked)
+    assert doors.lead(asked._replace(protocol=1, port=0))
+    assert not doors.lead(asked._replace(seen_as=HOST)), "masqueraded: it went to the internet"
 
 
 def test_a_tenant_that_goes_leaves_no_flow_to_who_has_its_prefix_next() -> None:
     doors = Doors(closed(world(ACME, GLOBEX), world(GLOBEX)))
 
-    assert doors.shut(ASKED)
-    assert doors.shut(PUBLISHED)
-    assert not doors.shut(ASKED._replace(source=ASKED.to, to=PUBLISHED.to, answers=ASKED.to))
+    assert doors.lead(ASKED)
+    assert doors.lead(PUBLISHED)
+    assert not doors.lead(ASKED._replace(source=ASKED.to, to=PUBLISHED.to, answers=ASKED.to))
+
+
+def test_a_prefix_that_is_a_tenants_no_more_ends_its_flows_in_each_of_that_tenants_lanes() -> None:
+    smaller = ACME._replace(subnets=ACME.subnets[1:], workloads=())
+    doors = Doors(closed(world(ACME, GLOBEX), world(smaller, GLOBEX)))
+    begun = Ends(WEB, HOST, HOST, 17, 443, mark=FIELD.mark(2, 2).value, seen_as=HOST)
+    came = Ends(HOST, HOST, WEB, 6, 8001, mark=FIELD.mark(2, 2).value)
+
+    assert doors.lead(begun)
+    assert doors.lead(came)
+    assert not doors.lead(begun._replace(mark=FIELD.mark(3, 2).value))
+    assert not doors.lead(begun._replace(source=ip_address("fd00:0:1::10").packed)), "that prefix is kept"
+    assert not doors.lead(begun._replace(mark=FIELD.mark(1, 2).value)), "the host's own"
+
+
+def test_another_class_moves_what_the_tenant_began_in_any_lane_and_not_what_came_to_it() -> None:
+    bulk = ACME.classes[0]._replace(name="bulkier", match=ACME.classes[0].match._replace(protocol="udp"))
+    before, after = world(ACME, GLOBEX), changed(classes=(bulk,))
+    doors = Doors(closed(before, after))
+    begun = Ends(WEB, HOST, HOST, 17, 443, mark=FIELD.mark(2, 2).value, seen_as=HOST)
+
+    assert doors.lead(begun)
+    assert doors.lead(begun._replace(mark=FIELD.mark(2, 1).value))
+    assert not doors.lead(begun._replace(source=DB, mark=FIELD.mark(3, 2).value))
+    assert not doors.lead(Ends(HOST, HOST, WEB, 6, 8001, mark=FIELD.mark(2, 2).value))
+    assert forgotten(before, after) == ()
 
 
 def test_what_only_comes_closes_nothing() -> None:
@@ -144,10 +171,10 @@ def test_what_began_while_a_jump_was_missing_begins_again_in_its_lane() -> None:
     doors = Doors(closed_flows(plan(desired, flushed), desired, FIELD))
     untranslated = Ends(WEB, HOST, HOST, 17, 53)
 
-    assert doors.shut(untranslated)
-    assert not doors.shut(untranslated._replace(mark=FIELD.mark(2, 1).value))
-    assert not doors.shut(untranslated._replace(source=ip_address("10.0.9.10").packed))
-    assert not doors.shut(untranslated._replace(source=ip_address("fd00:1::10").packed)), "IPv6 kept its jumps"
+    assert doors.lead(untranslated)
+    assert not doors.lead(untranslated._replace(mark=FIELD.mark(2, 1).value))
+    assert not doors.lead(untranslated._replace(source=ip_address("10.0.9.10").packed))
+    assert not doors.lead(untranslated._replace(source=ip_address("fd00:1::10").packed)), "IPv6 kept its jumps"
 
 
 def test_what_began_untranslated_while_nat_was_away_begins_again() -> None:
@@ -156,9 +183,9 @@ def test_what_began_untranslated_while_nat_was_away_begins_again() -> None:
     doors = Doors(closed_flows(plan(desired, desired.replaced(jumps=jumps)), desired, FIELD))
     untranslated = Ends(WEB, HOST, HOST, 17, 53, mark=FIELD.mark(2, 1).value)
 
-    assert doors.shut(untranslated)
-    assert not doors.shut(untranslated._replace(sees_source=False)), "it has its translation"
-    assert not doors.shut(untranslated._replace(mark=FIELD.crossing.value)), "between tenants nothing is translated"
+    assert doors.lead(untranslated)
+    assert not doors.lead(untranslated._replace(seen_as=HOST)), "it has its translation"
+    assert not doors.lead(untranslated._replace(mark=FIELD.crossing.value)), "between tenants nothing is translated"
 
 
 def test_a_first_apply_has_nobodys_flows_to_look_for() -> None:

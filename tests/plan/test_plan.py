@@ -52,17 +52,60 @@ def test_a_lane_can_carry_before_a_packet_is_marked_for_it() -> None:
     last_route = max(positions(steps, kind="routes"))
     last_rule = max(positions(steps, kind="fib_rules"))
     first_mark = min(i for i in positions(steps, kind="jumps") if steps[i].key.table == "mangle")
-    first_entry = min(positions(steps, kind="entries"))
+    first_entry = min(i for i in positions(steps, kind="entries") if not steps[i].key.set.startswith("lw-net"))
     assert max(last_rule, last_route) < first_mark < first_entry
 
 
 def test_the_walls_stand_and_nat_translates_before_a_workload_can_send() -> None:
     steps = plan(desired("acme"), HostState())
 
-    walls = [i for i in positions(steps, kind="jumps") if steps[i].key.table in ("filter", "nat", "raw")]
+    walls = [
+        i
+        for i in positions(steps, kind="jumps")
+        if steps[i].key.table in ("filter", "nat", "raw") and steps[i].key.chain != "LANEWAY-DNAT"
+    ]
+    walls += [i for i in positions(steps, kind="entries") if steps[i].key.set in ("lw-net4", "lw-net6")]
     sends = ("netns", "links", "addresses", "routes", "sysctls")
-    assert len(walls) == 12
+    assert len(walls) == 8 + 2
     assert max(walls) < min(at for kind in sends for at in positions(steps, kind=kind))
+
+
+def published(steps: tuple[Step, ...]) -> list[int]:
+    chains = [i for i in positions(steps, kind="chains") if steps[i].key.name.startswith("LANEWAY-DNAT")]
+    return chains + [i for i in positions(steps, kind="jumps") if steps[i].key.chain == "LANEWAY-DNAT"]
+
+
+def test_a_published_port_leads_to_its_workload_once_there_is_a_way_there() -> None:
+    steps = plan(desired("acme"), HostState())
+
+    ways = [at for kind in ("links", "addresses", "routes") for at in positions(steps, kind=kind)]
+    marks = [i for i in positions(steps, kind="entries") if steps[i].key.set.startswith("lw-pub")]
+    assert max(ways) < min(published(steps))
+    assert max(published(steps)) < min(marks)
+
+
+def test_a_published_port_that_changes_hands_leads_to_a_new_tenant_once_there_is_a_way_there() -> None:
+    acme, globex = tenant("acme", 1), tenant("globex", 2)
+    before = target(world(acme), HostState(), FACTS).desired
+    moved = (acme._replace(workloads=()), globex._replace(workloads=acme.workloads, subnets=globex.subnets))
+    workload = acme.workloads[0]._replace(addresses=globex.workloads[0].addresses)
+    moved = (moved[0], moved[1]._replace(workloads=(workload,)))
+
+    steps = plan(target(world(*moved), before, FACTS).desired, before)
+
+    created = [i for i, step in enumerate(steps) if step.op == Op.CREATE and step.kind in ("links", "routes")]
+    replaced = [i for i, step in enumerate(steps) if step.kind == "chains" and step.key.name.startswith("LANEWAY-DNAT")]
+    assert max(created) < min(replaced)
+
+
+def test_a_published_port_leads_nowhere_before_the_way_there_goes_and_its_prefix_is_refused_to_the_last() -> None:
+    steps = plan(HostState(), desired("acme"))
+
+    jumps = [i for i in positions(steps, kind="jumps") if steps[i].key.chain == "LANEWAY-DNAT"]
+    refused = [i for i in positions(steps, kind="entries") if steps[i].key.set.startswith("lw-net")]
+    assert max(jumps) < min(positions(steps, kind="routes") + positions(steps, kind="links"))
+    assert max(i for i in positions(steps, kind="fib_rules") + positions(steps, kind="chains")) < min(refused)
+    assert max(refused) < min(positions(steps, kind="sets"))
 
 
 def test_a_link_comes_up_with_its_sysctls_and_a_port_after_its_bridge() -> None:
@@ -146,7 +189,7 @@ def test_what_is_removed_stops_sending_first() -> None:
     kinds = [step.kind for step in steps]
 
     assert kinds[0] == "entries"
-    for first, second in pairwise(("routes", "links", "fib_rules", "jumps", "chains")):
+    for first, second in pairwise(("routes", "links", "fib_rules", "chains")):
         assert kinds.index(first) < kinds.index(second)
 
 

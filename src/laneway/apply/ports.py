@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from laneway.plan.steps import Step
     from laneway.state.chains import Chain, ChainKey
     from laneway.state.facts import Foreign, HostFacts
-    from laneway.state.flows import Closed
+    from laneway.state.flows import Closed, Ends
     from laneway.state.host import HostState, ReadBack
     from laneway.state.marks import FwMark
 
@@ -36,8 +36,10 @@ class Kernel(Protocol):
         With it comes where a second reader sees other rules than `chains`.
         """
 
-    def forget(self, marks: Iterable[FwMark], closed: Sequence[Closed] = ()) -> None:
-        """Delete the conntrack entries that bear one of `marks`, and those that are `closed`."""
+    def forget(
+        self, marks: Iterable[FwMark], closed: Sequence[Closed] = (), lost: Callable[[Ends], bool] | None = None
+    ) -> None:
+        """Delete the conntrack entries that bear one of `marks`, and those that are `closed` or `lost`."""
 
 
 class Ledger(Protocol):

@@ -14,13 +14,13 @@ from laneway.state.host import HostState, ReadBack
 from laneway.state.portable import MalformedError, noun, plain
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from laneway.apply.ports import Kernel
     from laneway.plan.steps import Step
     from laneway.policy.model import HostSettings, PolicySet
     from laneway.state.chains import Chain, ChainKey
-    from laneway.state.flows import Closed
+    from laneway.state.flows import Closed, Ends
     from laneway.state.marks import FwMark
 
 FORMAT = 1
@@ -65,7 +65,9 @@ class SavedHost:
         del inside, chains
         return ReadBack(self.observed, ())
 
-    def forget(self, marks: Iterable[FwMark], closed: Sequence[Closed] = ()) -> None:
+    def forget(
+        self, marks: Iterable[FwMark], closed: Sequence[Closed] = (), lost: Callable[[Ends], bool] | None = None
+    ) -> None:
         """Do nothing: there are no flows."""
 
 

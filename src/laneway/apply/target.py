@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from laneway.apply.homes import refuse_moved_prefixes
 from laneway.compile.host import compile_host
 from laneway.errors import Conflict
 from laneway.lanes.allocate import Lanes, allocate
@@ -51,6 +52,7 @@ def target(policy: PolicySet, observed: HostState, facts: HostFacts) -> Target:
     desired = compile_host(policy, lanes, facts)
     _refuse_other_marks(observed, field)
     _refuse_handing_over(observed, desired)
+    refuse_moved_prefixes(observed, desired)
     return Target(policy, lanes, desired, facts)
 
 

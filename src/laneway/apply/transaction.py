@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from laneway.apply.going_back import TROUBLE, RollbackIncomplete, go_back, lots
@@ -11,6 +12,8 @@ from laneway.errors import HostRefused, LanewayError, StepFailed
 from laneway.plan.flows import closed_flows, moved_flows
 from laneway.plan.plan import plan
 from laneway.plan.reach import reached, without_unreached
+from laneway.plan.standing import Standing
+from laneway.plan.steps import Op
 from laneway.plan.words import describe
 
 if TYPE_CHECKING:
@@ -25,6 +28,11 @@ if TYPE_CHECKING:
     from laneway.state.marks import FwMark
 
 __all__ = ["Outcome", "RollbackIncomplete", "transact"]
+
+_ABOUT_FLOWS = frozenset(("entries", "fib_rules", "chains", "jumps"))
+"""What of a host's says whose flows are in which lane; while none of it changes, nobody's flow is looked at."""
+
+_WAYS = frozenset(("routes", "links"))
 
 AS_BEFORE = "The host is as it was before."
 
@@ -91,11 +99,11 @@ def transact(  # noqa: PLR0913  what a transaction is about, by name
             ledger.begin(observed, steps)
         done: list[Step] = []
         try:
-            _run(kernel, steps, done, progress, ledger)
+            forget = partial(_forget, kernel, origins, desired, field)
+            _run(kernel, steps, done, progress=progress, ledger=ledger, forget=forget)
             if steps:
                 _prove(kernel, desired, steps)
-            for way, origin in origins:
-                kernel.forget(moved_flows(way, origin, field), closed_flows(way, desired, field))
+            forget()
             if steps:
                 _heed("after the last step")
             ledger.keep()
@@ -109,11 +117,25 @@ def transact(  # noqa: PLR0913  what a transaction is about, by name
     return Outcome(steps)
 
 
-def _run(
-    kernel: Kernel, steps: Sequence[Step], done: list[Step], progress: Callable[[int, int], None], ledger: Ledger
+def _run(  # noqa: PLR0913  it is the middle of `transact`
+    kernel: Kernel,
+    steps: Sequence[Step],
+    done: list[Step],
+    *,
+    progress: Callable[[int, int], None],
+    ledger: Ledger,
+    forget: Callable[[], None],
 ) -> None:
-    """Do the steps lot by lot, and say after each how far it is; `done` gets those that may be done."""
+    """Do the steps lot by lot, and say after each how far it is; `done` gets those that may be done.
+
+    Flows are forgotten when all is made, and before the first way to a workload goes: what the host itself sends in one
+    that is translated would find another, to a private address.
+    """
+    ways_go = False
     for lot in lots(steps):
+        if not ways_go and lot[0].op == Op.DELETE and lot[0].kind in _WAYS:
+            ways_go = True
+            forget()
         _heed(f"before step {len(done) + 1} of {len(steps)}: {describe(lot[0])}")
         start = len(done)
         done += lot
@@ -144,6 +166,19 @@ def _prove(kernel: Kernel, desired: HostState, steps: Sequence[Step]) -> None:
     if seen.contradictions:
         message = f"python-iptables sees other rules than were written: {seen.contradictions[0]}"
         raise HostRefused(message, "two versions of iptables may be at work: compare `iptables-legacy-save`")
+
+
+def _forget(
+    kernel: Kernel, origins: Sequence[tuple[Sequence[Step], HostState]], desired: HostState, field: MarkField
+) -> None:
+    """Forget the flows that the steps, each lot from the host that it began with, or others before them left astray."""
+    if not origins:
+        return
+    marks = {mark for way, origin in origins for mark in moved_flows(way, origin, field)}
+    closed = {each for way, _ in origins for each in closed_flows(way, desired, field)}
+    judged = any(step.kind in _ABOUT_FLOWS for way, _ in origins for step in way)
+    lost = Standing(desired, field).lost if judged else None
+    kernel.forget(sorted(marks), sorted(closed, key=repr), lost)
 
 
 def _forget_again(kernel: Kernel, marks: tuple[FwMark, ...], closed: tuple[Closed, ...]) -> None:

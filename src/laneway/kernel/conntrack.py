@@ -12,7 +12,7 @@ from laneway.kernel.reasons import hint, reason
 from laneway.state.flows import Doors, Ends
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from laneway.state.flows import Closed
     from laneway.state.marks import FwMark
@@ -24,9 +24,10 @@ _CTA_MARK = 8
 _CTA_MARK_MASK = 21
 _CTA_TUPLE, _CTA_REPLY = 1, 2  # of the first packet, and of its answer
 _CTA_ID = 12
+_CTA_MASTER = 14
 _CTA_ZONE = 18
 _IDENTITY = frozenset((_CTA_TUPLE, _CTA_ID, _CTA_ZONE))
-_ENDS = frozenset((_CTA_TUPLE, _CTA_REPLY, _CTA_MARK))
+_ENDS = frozenset((_CTA_TUPLE, _CTA_REPLY, _CTA_MARK, _CTA_MASTER))
 _TUPLE_IP, _TUPLE_PROTO = 1, 2
 _SOURCE4, _TO4, _SOURCE6, _TO6 = 1, 2, 3, 4
 _PROTO_NUMBER, _PROTO_PORT = 1, 3
@@ -69,14 +70,18 @@ def _borne(marks: Sequence[FwMark]) -> list[FwMark]:
     return [mark for mark in marks if mark.value in under[mark.mask]]
 
 
-def shut(closed: Sequence[Closed]) -> None:
-    """Delete the conntrack entries of both families that are `closed`, and no others; raises HostRefused."""
-    if not closed:
+def shut(closed: Sequence[Closed], lost: Callable[[Ends], bool] | None = None) -> None:
+    """Delete the conntrack entries of both families that are `closed` or `lost`, and no others; raises HostRefused."""
+    if not closed and lost is None:
         return
     doors = Doors(tuple(closed))
     with NetlinkSocket(NETFILTER) as kernel:
         flows = kernel.dump(_DUMP_FLOWS, _NFGEN)
-        requests = [_deletion(flow) for flow in flows if (ends := _ends(flow)) is not None and doors.shut(ends)]
+        requests = [
+            _deletion(flow)
+            for flow in flows
+            if (ends := _ends(flow)) is not None and (doors.lead(ends) or (lost is not None and lost(ends)))
+        ]
         for refusal in kernel.send(requests):
             if refusal.errno != errno.ENOENT:  # it ended by itself
                 msg = f"cannot forget a flow that is no longer allowed: {reason(refusal.errno, refusal.text)}"
@@ -99,5 +104,7 @@ def _ends(flow: bytes) -> Ends | None:
     if source not in ip:
         return None
     port, mark = (int.from_bytes(part, "big") for part in (proto.get(_PROTO_PORT, b""), found.get(_CTA_MARK, b"")))
-    sees = answer[to] == ip[source]
-    return Ends(ip[source], ip[to], answer[source], proto[_PROTO_NUMBER][0], port, mark, sees)
+    seen_as = b"" if answer[to] == ip[source] else answer[to]
+    seen_port = int.from_bytes(attributes(back[_TUPLE_PROTO]).get(_PROTO_PORT, b""), "big")
+    number = proto[_PROTO_NUMBER][0]
+    return Ends(ip[source], ip[to], answer[source], number, port, mark, seen_as, seen_port, _CTA_MASTER in found)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from laneway.kernel.ports import Chains
     from laneway.plan.steps import Step
     from laneway.state.chains import Chain, ChainKey
-    from laneway.state.flows import Closed
+    from laneway.state.flows import Closed, Ends
     from laneway.state.links import LinkKey
     from laneway.state.marks import FwMark
 
@@ -146,10 +146,15 @@ class LinuxHost:
             "leftovers": partial(leftovers.run, self._others),
         }
 
-    def forget(self, marks: Iterable[FwMark], closed: Sequence[Closed] = ()) -> None:
-        """Delete the conntrack entries that bear one of `marks` or are `closed`, and no others; raises HostRefused."""
+    def forget(
+        self, marks: Iterable[FwMark], closed: Sequence[Closed] = (), lost: Callable[[Ends], bool] | None = None
+    ) -> None:
+        """Delete the conntrack entries that bear one of `marks`, are `closed` or `lost`, and no others.
+
+        Raises HostRefused.
+        """
         conntrack.forget(marks)
-        conntrack.shut(closed)
+        conntrack.shut(closed, lost)
 
 
 def _lot(step: Step) -> tuple[str, Op]:

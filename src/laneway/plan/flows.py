@@ -2,7 +2,7 @@
 
 A flow keeps the lane and the translation it began with, so what changed in a set entry, a class or a source address
 reaches it only when its entry goes. Flows in the crossing lane share one mark: of them, and of those to the host, go
-the ones through a door that is closed.
+the ones through a door that is closed. What somebody else took away beforehand shows in no step: that is `standing`'s.
 """
 
 from __future__ import annotations
@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING
 
 from laneway.compile.names import CLASS_OF, DNAT, IN, OWN_SNAT, SNAT, TAKE, allow_set, host_set, src_set
 from laneway.lanes.field import HOST_OWNER
+from laneway.lanes.leases import PATH, holders
+from laneway.plan.standing import through
 from laneway.plan.steps import Op
-from laneway.state.chains import ChainRule, Dnat, Mark, Protocol, SetConnMark, ToPorts, ToPrefix, XtTable
+from laneway.state.chains import ChainRule, Dnat, Mark, Masquerade, Protocol, SetConnMark, Snat, XtTable
 from laneway.state.flows import Closed
-from laneway.state.prefix import FAMILIES, Prefix
+from laneway.state.prefix import FAMILIES
 from laneway.state.routing import PLACE, RuleAction
 
 if TYPE_CHECKING:
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from laneway.state.chains import Chain
     from laneway.state.host import HostState
     from laneway.state.marks import FwMark
-    from laneway.state.sets import SetEntry
+    from laneway.state.routing import FibRule
 
 _HOLES = frozenset(map(allow_set, FAMILIES))
 _SERVICES = frozenset(map(host_set, FAMILIES))
@@ -37,10 +39,10 @@ def moved_flows(steps: Sequence[Step], observed: HostState, field: MarkField) ->
 
     `observed` is the host before them: a lane that was not there has no flows to move.
     """
-    lived = [rule.mark for rule in observed.fib_rules if rule.action == RuleAction.LOOKUP and rule.mark is not None]
+    lived = {*_lookups(observed.fib_rules), *_flushed(steps, observed, field)}
     # Who is logged in by the uplink speaks with the host itself, whose packets are not translated.
     tenants = [lane for lane in lived if field.owner_of(lane) != HOST_OWNER]
-    marks = {*_of_entries(steps), *_of_lanes(steps), *_of_classes(steps, field), *_of_arrivals(steps)}
+    marks = {*_of_entries(steps), *_of_lanes(steps), *_of_arrivals(steps)}
     marks |= {lane for mark in set(_of_sources(steps)) for lane in tenants if lane.value & mark.mask == mark.value}
     return tuple(
         sorted(
@@ -49,6 +51,18 @@ def moved_flows(steps: Sequence[Step], observed: HostState, field: MarkField) ->
             if mark != field.crossing and any(lane.value & mark.mask == mark.value for lane in lived)
         )
     )
+
+
+def _lookups(rules: Iterable[FibRule]) -> Iterator[FwMark]:
+    return (rule.mark for rule in rules if rule.action == RuleAction.LOOKUP and rule.mark is not None)
+
+
+def _flushed(steps: Sequence[Step], observed: HostState, field: MarkField) -> Iterator[FwMark]:
+    """Yield the lanes that are made again: the host has their owners' numbers, but not their rules any more."""
+    owners = {number >> field.uplink_bits for number in holders(observed.files.get(PATH, ""))}
+    owners |= {field.owner_of(mark) for mark in observed.entries.values() if mark is not None}
+    again = _lookups(step.key for step in steps if step.kind == "fib_rules" and step.op == Op.CREATE)
+    return (mark for mark in again if field.owner_of(mark) in owners)
 
 
 def _of_entries(steps: Iterable[Step]) -> Iterator[FwMark]:
@@ -65,19 +79,22 @@ def _of_lanes(steps: Iterable[Step]) -> Iterator[FwMark]:
             yield step.key.mark
 
 
-def _of_classes(steps: Iterable[Step], field: MarkField) -> Iterator[FwMark]:
-    """Yield every lane of a tenant whose classes changed: any may hold what a class now takes, or has let go."""
-    for step in steps:
-        if step.kind == "chains" and step.key.name.startswith((CLASS_OF, TAKE)):
-            yield field.by_owner(int(step.key.name.rpartition(".")[2]))
-
-
 def _of_sources(steps: Iterable[Step]) -> Iterator[FwMark]:
-    """Yield the lanes whose source address changed; a rule that only moved to another chain of the tree did not."""
-    old, new = _rules_of(steps, (SNAT, OWN_SNAT))
+    """Yield the lanes whose source address changed; a rule that only moved to another chain of the tree did not.
+
+    Nor did one whose ports changed: what leaves from a port that is published now is found by itself.
+    """
+    old, new = ({(family, _portless(rule)) for family, rule in each} for each in _rules_of(steps, (SNAT, OWN_SNAT)))
     for _, rule in old ^ new:
         if rule.comment.endswith(":snat"):
             yield from (match.mark for match in rule.matches if isinstance(match, Mark) and match.mark.value)
+
+
+def _portless(rule: ChainRule) -> ChainRule:
+    if not isinstance(rule.target, Snat | Masquerade):
+        return rule
+    matches = tuple(match for match in rule.matches if not isinstance(match, Protocol))
+    return rule._replace(matches=matches, target=rule.target._replace(first=0, last=0))
 
 
 def _of_arrivals(steps: Iterable[Step]) -> Iterator[FwMark]:
@@ -89,12 +106,31 @@ def _of_arrivals(steps: Iterable[Step]) -> Iterator[FwMark]:
 def closed_flows(steps: Sequence[Step], desired: HostState, field: MarkField) -> tuple[Closed, ...]:
     """Return, sorted, which flows may not go on once `steps` are done and the host is as `desired`.
 
-    These are what an allow, a host_access or a published port let in that is no more, in the crossing lane what began
-    with or came to a prefix that is no longer this tenant's, since it may be another's next, and what began in no lane.
+    These are what an allow, a host_access or a published port let in that is no more; in the crossing lane and in any
+    of its tenant's, what began with or came to a prefix that is no longer that tenant's, since it may be another's
+    next; and what began in no lane.
     """
-    gone = [step.key for step in steps if step.kind == "entries" and step.op == Op.DELETE]
-    doors = {*_of_doors(gone, field), *_of_published(steps), *_without_lane(steps, desired, field)}
+    doors = {*_of_doors(steps, field), *_of_published(steps)}
+    doors |= {*_of_classes(steps, desired, field), *_without_lane(steps, desired, field)}
     return tuple(sorted(doors, key=repr))
+
+
+def _of_classes(steps: Sequence[Step], desired: HostState, field: MarkField) -> Iterator[Closed]:
+    """Yield what a tenant began whose classes changed: any lane may hold what a class now takes, or has let go.
+
+    What came in by an uplink, to a published port, no class is about.
+    """
+    owners = {
+        int(step.key.name.rpartition(".")[2])
+        for step in steps
+        if step.kind == "chains" and step.key.name.startswith((CLASS_OF, TAKE))
+    }
+    if not owners:
+        return
+    new = {step.key.name for step in steps if step.kind == "links" and step.op == Op.CREATE}
+    for entry, mark in desired.entries.items():
+        if entry.set in _HOMES and entry.iface not in new and mark is not None and field.owner_of(mark) in owners:
+            yield Closed(source=entry.net, mark=field.by_owner(field.owner_of(mark)))
 
 
 def _without_lane(steps: Sequence[Step], desired: HostState, field: MarkField) -> Iterator[Closed]:
@@ -106,8 +142,7 @@ def _without_lane(steps: Sequence[Step], desired: HostState, field: MarkField) -
     new = {step.key for step in steps if step.kind == "netns" and step.op == Op.CREATE}
     if not jumps or desired.netns.keys() <= new:
         return
-    lanes = {rule.mark for rule in desired.fib_rules if rule.action == RuleAction.LOOKUP and rule.mark is not None}
-    numbers = {field.uplink_of(lane) for lane in lanes} - {field.uplink_of(field.crossing)}
+    numbers = {field.uplink_of(lane) for lane in _lookups(desired.fib_rules)} - {field.uplink_of(field.crossing)}
     uplinks = [field.by_uplink(number) for number in sorted(numbers)]
     homes = {src_set(family): family for family in {key.family for key in jumps}}
     untranslated = {key.family for key in jumps if key.table == XtTable.NAT}
@@ -118,29 +153,27 @@ def _without_lane(steps: Sequence[Step], desired: HostState, field: MarkField) -
                 yield from (Closed(source=entry.net, mark=mark, direct=True) for mark in uplinks)
 
 
-def _of_doors(gone: Iterable[SetEntry], field: MarkField) -> Iterator[Closed]:
-    for entry in gone:
+def _of_doors(steps: Iterable[Step], field: MarkField) -> Iterator[Closed]:
+    gone = ((step.key, step.old) for step in steps if step.kind == "entries" and step.op == Op.DELETE)
+    for entry, mark in gone:
         ports = (entry.port, entry.port)
         if entry.set in _HOLES:
             yield Closed(entry.net2, entry.net, None, entry.protocol, ports, field.crossing)
         elif entry.set in _SERVICES:
             yield Closed(entry.net, protocol=entry.protocol, ports=ports, direct=True)
         elif entry.set in _HOMES:
-            yield Closed(source=entry.net, mark=field.crossing)
-            yield Closed(answers=entry.net, mark=field.crossing)
+            lanes = (field.crossing, *([] if mark is None else [field.by_owner(field.owner_of(mark))]))
+            for each in lanes:
+                yield Closed(source=entry.net, mark=each)
+                yield Closed(answers=entry.net, mark=each)
 
 
 def _of_published(steps: Iterable[Step]) -> Iterator[Closed]:
-    """Yield what was published and is not, or elsewhere: whoever asked, the host itself too, has its answers there."""
+    """Yield what was published and is not, or elsewhere: whoever asked has its answers there."""
     old, new = _rules_of(steps, (DNAT,))
     for _, rule in old - new:
         if isinstance(rule.target, Dnat):
-            address = rule.target.address
-            answers = Prefix(address, len(address) * 8)
-            to = next((match.prefix for match in rule.matches if isinstance(match, ToPrefix)), None)
-            protocol = next((match.number for match in rule.matches if isinstance(match, Protocol)), None)
-            ports = next(((match.first, match.last) for match in rule.matches if isinstance(match, ToPorts)), None)
-            yield Closed(None, to, answers, protocol, ports, direct=False)
+            yield through(rule, rule.target.address)
 
 
 def _rules_of(

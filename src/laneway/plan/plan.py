@@ -4,14 +4,16 @@ Creation begins with the walls, and with what translates: a workload may send fr
 its lane is there nothing of it gets out; nor does anything, by an uplink that moves, with its own address. Then it goes
 from what others stand on to what stands on others, and new comes before old: a lane has its routes and rules before a
 packet is marked for it. Deletion begins with what sends packets (set entries, routes), takes the tenant's links next,
-and only then the FIB rules, which refuse what has no route, and the walls around them.
+and only then the FIB rules, which refuse what has no route, and the walls around them. A published port leads to its
+workload once there is a way there, and no more before that way is taken down: else what is for it would go where the
+private address is not.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from laneway.compile.names import USER
+from laneway.compile.names import DNAT, USER, net_set
 from laneway.plan.diff import Delta, diff
 from laneway.plan.implied import without_links
 from laneway.plan.steps import Op, Step
@@ -19,6 +21,7 @@ from laneway.state.chains import ChainRule, Jump, XtTable
 from laneway.state.host import recorded_priors
 from laneway.state.links import HOST, LinkKey, LinkKind
 from laneway.state.marks import FwMark
+from laneway.state.prefix import FAMILIES
 from laneway.state.routing import TERMINATOR_METRIC, RuleAction
 
 if TYPE_CHECKING:
@@ -64,6 +67,8 @@ LEFTOVERS = ("priors", "chains", "jumps")
 _BEFORE_ROUTES = frozenset((XtTable.FILTER, XtTable.NAT, XtTable.RAW))
 """The tables that must be ready when a route leads anywhere: what filter lets out, nat translates."""
 
+_PREFIXES = frozenset(map(net_set, FAMILIES))
+
 _WITH_MORE = frozenset(("fib_rules", "entries", "routes"))
 """Kinds of objects that somebody can have given more than laneway gives them."""
 
@@ -76,11 +81,7 @@ def plan(desired: HostState, observed: HostState) -> tuple[Step, ...]:
     wanted, present = desired.kinds(), observed.kinds()
     deltas = {kind: diff(wanted[kind], present[kind]) for kind in KINDS}
     made = list(_made(deltas, {key.name for key in desired.links if key.netns == HOST}))
-    gone: list[Step] = []
-    for kind in DELETE_ORDER:
-        steps = [Step(Op.DELETE, kind, key, value) for key, value in deltas[kind].delete.items()]
-        steps = sorted((step for step in steps if not _kept(step)), key=_creation_rank)
-        gone += reversed(steps)
+    gone = _gone(deltas)
     clashing = list(_clashing(made, gone))
     gone = [step for step in gone if step not in clashing]
     return (*clashing, *made, *_without_implied(gone, observed))
@@ -92,16 +93,40 @@ def _made(deltas: Mapping[str, Delta[Any, Any]], our_links: set[str]) -> Iterato
     down = [_made_down(step) for step in links]
     on_links, sysctls = _parted(made["sysctls"], lambda step: not our_links.isdisjoint(step.key.split("/")[3:4]))
     look_ups, ladder = _parted(made["fib_rules"], lambda step: step.key.action == RuleAction.LOOKUP)
-    walls, chains = _parted(made["chains"], lambda step: step.key.table in _BEFORE_ROUTES)
-    gates, jumps = _parted(made["jumps"], lambda step: step.key.table in _BEFORE_ROUTES)
+    walls, chains = _parted(made["chains"], lambda step: _stands_first(step.key.table, step.key.name))
+    gates, jumps = _parted(made["jumps"], lambda step: _stands_first(step.key.table, step.key.chain))
+    refusals, entries = _parted(made["entries"], _only_refuses)
     # With every IPv6 rule the kernel walks all IPv6 tables and routes (fib6_rules.c), with every link that comes up all
     # tables. A look-up makes its table, an address its routes: so the look-ups come between them, and the others before
     # there is anything to walk. Until it has routes a lane is closed.
-    yield from (*ladder, *made["sets"], *walls, *gates, *made["netns"])
+    yield from (*ladder, *made["sets"], *refusals, *walls, *gates, *made["netns"])
     changed = (step for step in down if step.old != step.new)
     yield from (*changed, *on_links, *_raised(links, down), *_leaders_first(look_ups), *made["addresses"])
     yield from (*made["priors"], *sysctls, *made["routes"], *made["files"])
-    yield from (*chains, *jumps, *made["leftovers"], *made["entries"])
+    yield from (*chains, *jumps, *made["leftovers"], *entries)
+
+
+def _gone(deltas: Mapping[str, Delta[Any, Any]]) -> list[Step]:
+    """Return the deletions in their order, as if there were nothing that the kernel removes itself."""
+    gone: dict[str, list[Step]] = {}
+    for kind in DELETE_ORDER:
+        steps = [Step(Op.DELETE, kind, key, value) for key, value in deltas[kind].delete.items()]
+        # Backwards, also those of one rank: of routes that are alike, the last first.
+        gone[kind] = sorted((step for step in steps if not _kept(step)), key=_creation_rank)[::-1]
+    refusals, entries = _parted(gone["entries"], _only_refuses)
+    publishing, jumps = _parted(gone["jumps"], lambda step: step.key.chain == DNAT)
+    gone |= {"entries": [*entries, *publishing], "jumps": jumps, "sets": [*refusals, *gone["sets"]]}
+    return [step for kind in DELETE_ORDER for step in gone[kind]]
+
+
+def _stands_first(table: XtTable, chain: str) -> bool:
+    """Return whether a chain is ready before anything leads anywhere: a wall, or what translates what gets out."""
+    return table in _BEFORE_ROUTES and not chain.startswith(DNAT)
+
+
+def _only_refuses(step: Step) -> bool:
+    """Return whether a set's entry is part of a wall: what is for a tenant's prefix leaves by no uplink."""
+    return step.key.set in _PREFIXES
 
 
 def _creation(kind: str, delta: Delta[Any, Any]) -> Iterator[Step]:

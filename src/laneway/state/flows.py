@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from laneway.state.prefix import leading
+
 if TYPE_CHECKING:
     from laneway.state.marks import FwMark
     from laneway.state.prefix import Prefix
@@ -21,7 +23,9 @@ class Ends(NamedTuple):
     protocol: int
     port: int
     mark: int = 0
-    sees_source: bool = True  # whoever answers sees the sender's own address
+    seen_as: bytes = b""  # the source that whoever answers sees; empty when it is the sender's own
+    seen_port: int = 0  # and the port
+    expected: bool = False  # a protocol's helper foretold it, and it has the mark of the flow that it belongs to
 
 
 class Closed(NamedTuple):
@@ -45,17 +49,17 @@ class Doors:
         for each in closed:
             prefixes = (each.source, each.to, each.answers)
             shape = (*(part and part.length for part in prefixes), each.protocol is None, each.mark and each.mark.mask)
-            key = (*(part and _cut(part.address, part.length) for part in prefixes), each.protocol)
+            key = (*(part and leading(part.address, part.length) for part in prefixes), each.protocol)
             key = (*key, each.mark and each.mark.value, each.direct)
             self._shapes.setdefault((*shape, each.direct is None), {}).setdefault(key, []).append(each.ports)
 
-    def shut(self, flow: Ends) -> bool:
-        """Return whether the flow is one of those that may not go on."""
-        direct = flow.answers == flow.to and flow.sees_source
+    def lead(self, flow: Ends) -> bool:
+        """Return whether the flow goes through one of them."""
+        direct = flow.answers == flow.to and not flow.seen_as
         for shape, doors in self._shapes.items():
             *lengths, any_protocol, mask, any_way = shape
             addresses = zip((flow.source, flow.to, flow.answers), lengths, strict=True)
-            parts = [None if length is None else _cut(address, length) for address, length in addresses]  # type: ignore[arg-type]
+            parts = [None if length is None else leading(address, length) for address, length in addresses]  # type: ignore[arg-type]
             protocol = None if any_protocol else flow.protocol
             mark = None if mask is None else flow.mark & mask  # type: ignore[operator]
             ranges = doors.get((*parts, protocol, mark, None if any_way else direct), ())
@@ -64,9 +68,3 @@ class Doors:
             ):
                 return True
         return False
-
-
-def _cut(address: bytes, length: int) -> tuple[int, int]:
-    """Return what is the same for all addresses of a prefix; those of the two families are never the same."""
-    bits = len(address) * 8
-    return bits, int.from_bytes(address) >> (bits - length) if length <= bits else -1

@@ -7,10 +7,14 @@ prefixes, which a named tuple of bytes does in C.
 from __future__ import annotations
 
 import socket
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from laneway.policy.model import Address, Network
+
+T = TypeVar("T")
 
 IPV4 = 4
 IPV6 = 6
@@ -64,3 +68,27 @@ def of_address(address: Address) -> Prefix:
 
 ANY = {IPV4: Prefix(bytes(4), 0), IPV6: Prefix(bytes(16), 0)}
 """The default destination of each family."""
+
+
+def leading(address: bytes, length: int) -> tuple[int, int]:
+    """Return what is the same for all addresses of a prefix; those of the two families are never the same."""
+    bits = len(address) * 8
+    return bits, int.from_bytes(address) >> (bits - length) if length <= bits else -1
+
+
+class ByPrefix(Generic[T]):
+    """What is known of prefixes, found by address: a look-up for each length there is, not for each prefix."""
+
+    def __init__(self, known: Iterable[tuple[Prefix, T]]) -> None:
+        """Sort it by length."""
+        self._lengths: dict[int, dict[tuple[int, int], T]] = {}
+        for each, what in known:
+            self._lengths.setdefault(each.length, {})[leading(each.address, each.length)] = what
+        self._longest_first = sorted(self._lengths.items(), reverse=True)
+
+    def around(self, address: bytes) -> Iterator[T]:
+        """Yield what is known of each prefix that the address is in, the longest first."""
+        for length, known in self._longest_first:
+            found = known.get(leading(address, length))
+            if found is not None:
+                yield found

@@ -1,0 +1,102 @@
+"""A prefix is taken away in one apply and given to another tenant in the next."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address, ip_network
+
+import pytest
+
+from laneway.apply.homes import refuse_moved_prefixes
+from laneway.apply.target import target
+from laneway.errors import Conflict
+from laneway.policy.model import PolicySet, Tenant, TenantRoute
+from laneway.state.host import HostState
+from tests.worlds import FACTS, NOWHERE, tenant, world
+
+ACME, GLOBEX = tenant("acme", 1), tenant("globex", 2)
+
+
+def holding(who: Tenant, *subnets: str) -> Tenant:
+    return who._replace(subnets=tuple(ip_network(each) for each in subnets), workloads=(), allow=())
+
+
+def after(before: PolicySet, policy: PolicySet, **lost: object) -> HostState:
+    """Plan one policy after another, on a host that has lost something."""
+    observed = target(before, HostState(), FACTS).desired.replaced(**lost)  # type: ignore[arg-type]
+    return target(policy, observed, FACTS).desired
+
+
+def refusal(before: PolicySet, policy: PolicySet, **lost: object) -> str:
+    with pytest.raises(Conflict) as refused:
+        after(before, policy, **lost)
+    assert refused.value.hint == (
+        "take it away in one apply, and give it to the other in the next; a tenant that is renamed is another"
+    )
+    return str(refused.value)
+
+
+BOTH = world(holding(ACME, "10.0.1.0/24", "fd01::/64", "10.0.3.0/24"), holding(GLOBEX, "10.0.2.0/24"))
+
+
+@pytest.mark.parametrize("moved", ["10.0.1.0/24", "fd01::/64"])
+def test_a_prefix_passes_to_nobody_while_it_is_somebodys(moved: str) -> None:
+    policy = world(holding(ACME, "10.0.3.0/24"), holding(GLOBEX, "10.0.2.0/24", moved))
+
+    assert refusal(BOTH, policy) == f"{moved} is tenant acme's on this host, and would be tenant globex's"
+
+
+def test_nor_when_its_tenant_is_removed_or_has_another_name() -> None:
+    policy = world(holding(tenant("initech", 1), "10.0.1.0/24"), holding(GLOBEX, "10.0.2.0/24"))
+
+    assert refusal(BOTH, policy) == "10.0.1.0/24 is tenant acme's on this host, and would be tenant initech's"
+
+
+@pytest.mark.parametrize("part", ["10.0.0.0/22", "10.0.1.128/25", "10.0.1.0/25", "10.0.0.0/23"])
+def test_nor_a_part_of_it_or_more(part: str) -> None:
+    policy = world(holding(GLOBEX, part))
+    before = world(holding(ACME, "10.0.1.0/24"), holding(GLOBEX, "10.9.2.0/24"))
+
+    assert refusal(before, policy) == (
+        f"10.0.1.0/24 is tenant acme's on this host, and {part}, which overlaps it, would be tenant globex's"
+    )
+
+
+def test_nor_a_prefix_behind_a_router_of_the_tenants() -> None:
+    route = TenantRoute(ip_network("10.7.0.0/16"), ip_address("10.0.1.9"), "unicast", NOWHERE)
+    before = world(holding(ACME, "10.0.1.0/24")._replace(routes=(route,)), holding(GLOBEX, "10.0.2.0/24"))
+
+    assert "10.7.0.0/16 is tenant acme's" in refusal(
+        before, world(holding(ACME, "10.0.1.0/24"), holding(GLOBEX, "10.0.2.0/24", "10.7.0.0/16"))
+    )
+
+
+def test_nor_when_somebody_flushed_the_sets() -> None:
+    policy = world(holding(GLOBEX, "10.0.2.0/24", "10.0.1.0/24"))
+
+    assert refusal(BOTH, policy, entries={}).startswith("10.0.1.0/24 is tenant acme's on this host")
+
+
+def test_the_bridge_is_named_where_it_is_gone() -> None:
+    policy = world(holding(GLOBEX, "10.0.2.0/24", "10.0.1.0/24"))
+
+    assert refusal(BOTH, policy, links={}, routes={}).startswith("10.0.1.0/24 is bridge lwb-acme")
+
+
+@pytest.mark.parametrize(
+    ("before", "policy"),
+    [
+        pytest.param(BOTH, BOTH, id="nothing"),
+        pytest.param(BOTH, world(holding(ACME, "10.0.0.0/23")), id="one's own grows, another goes"),
+        pytest.param(BOTH, world(holding(ACME, "10.0.3.0/24"), holding(GLOBEX, "10.0.2.0/24")), id="it goes"),
+        pytest.param(world(holding(ACME, "10.0.3.0/24")), BOTH, id="it comes"),
+    ],
+)
+def test_what_nobody_else_had_is_given(before: PolicySet, policy: PolicySet) -> None:
+    after(before, policy)
+
+
+def test_what_a_change_of_an_earlier_version_left_half_passed_on_is_given() -> None:
+    desired = target(BOTH, HostState(), FACTS).desired
+    stale = {entry._replace(iface="lwb-globex"): mark for entry, mark in desired.entries.items() if entry.iface}
+
+    refuse_moved_prefixes(desired.replaced(entries={**desired.entries, **stale}), desired)
