@@ -28,6 +28,7 @@ class HostFacts(NamedTuple):
     gateways: Mapping[tuple[str, int], bytes] = {}  # main's default, by interface and family
     uplink_routes: tuple[UplinkRoute, ...] = ()
     sysctls: Mapping[str, str] = {}  # as before laneway: the recorded prior, else the present value
+    listening: frozenset[str] = frozenset()  # links of others that are up and may learn from router advertisements
 
 
 class MarkUse(NamedTuple):
