@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import pytest
+
     from integration.commands.conftest import Laneway
     from integration.throwaway import Throwaway
 
@@ -59,3 +61,36 @@ def test_a_default_route_that_a_management_link_learnt_stays(
     laneway("destroy")
     assert "fe80::1" in router.sh(LEARNT)
     assert router.sh("cat /proc/sys/net/ipv6/conf/mgmt/accept_ra") == "1\n"
+
+
+SECOND = "ip link add stor type bridge; ip addr add {} dev stor; ip link set stor up; ip route add {} dev stor"
+
+
+def test_what_a_new_subnet_would_cut_off_is_refused_and_named(
+    router: Throwaway, laneway: Laneway, quickstart: Path
+) -> None:
+    router.sh(SECOND.format("10.20.0.130/25", "10.30.0.64/26"))
+
+    for verb in ("plan", "apply"):
+        told = laneway(verb, quickstart, code=7).stderr
+        assert "link stor has the address 10.20.0.130/25, whose network overlaps 10.20.0.0/24 of tenant acme" in told
+        assert "10.30.0.0/24 of tenant globex by link stor: 10.30.0.64/26 dev stor" in told
+    assert "stor" in router.sh("ip route get 10.20.0.131")
+    router.sh("ip link del stor")
+    laneway("apply", quickstart)
+    router.sh(SECOND.format("10.20.0.130/25", "10.30.0.64/26"))
+    laneway("plan", quickstart)
+    found = laneway.json("doctor", quickstart, code=4)
+    assert "subnet-in-use" in {each["rule"] for each in found["findings"]}
+
+
+def test_who_is_logged_in_from_a_new_subnet_is_not_cut_off(
+    router: Throwaway, laneway: Laneway, quickstart: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSH_CONNECTION", "10.20.0.77 50000 192.0.2.2 22")
+
+    for verb in ("plan", "apply"):
+        assert "you are logged in from 10.20.0.77" in laneway(verb, quickstart, code=7).stderr
+    monkeypatch.setenv("SSH_CONNECTION", "203.0.113.77 50000 192.0.2.2 22")
+    laneway("apply", quickstart)
+    assert "192.0.2.1" in router.sh("ip route get 203.0.113.77")

@@ -86,6 +86,8 @@ def _subnets(seen: Diagnosis, policy: PolicySet) -> Iterator[Finding]:
             held.add((link, home))
             command = f"ip addr del {address} dev {link}"
             yield _taken(f"{address} on {link}", home, command)
+        elif link not in ours:
+            yield from (_part(f"{address} on {link}", each) for each in _parts(homes, address))
     for route in seen.underlay.routes:
         home = _home(homes, route.to)
         inside = home is not None and route.to.length >= home.length and route.to != ANY[route.to.family]
@@ -100,6 +102,25 @@ def _taken(what: str, home: Home, command: str) -> Finding:
         "packets for the tenant's workloads end there",
         command,
         hint="or give the tenant another subnet",
+    )
+
+
+def _parts(homes: Sequence[Home], network: Prefix) -> Sequence[Home]:
+    """Return the homes within the network that an address is in."""
+    size = len(network.address)
+    below = (1 << (size * 8 - network.length)) - 1
+    first = int.from_bytes(network.address) & ~below
+    ends = (first.to_bytes(size), (first | below).to_bytes(size))
+    start, end = (bisect_right(homes, (network.family, each, b"\xff" * 17 * place)) for place, each in enumerate(ends))
+    return homes[start:end]
+
+
+def _part(what: str, home: Home) -> Finding:
+    return error(
+        "subnet-in-use",
+        f"this host has {what}, and {home.text} of tenant {home.tenant} is a part of that network",
+        "who has an address there on that link is not reached by this host, nor reaches it",
+        hint="give the tenant another subnet, or the link a prefix without it",
     )
 
 

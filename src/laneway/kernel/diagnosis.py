@@ -134,15 +134,17 @@ def _foreign(variant: Variant | None, names: frozenset[str], root: Path) -> Fore
         everybodys = list(links(kernel.dump(RTM_GETLINK, DUMP_LINKS)))
         held = addresses(kernel.dump(RTM_GETADDR, DUMP_ADDRESSES))
         their_links, their_addresses = foreign.links_and_addresses(everybodys, held)
+        apart, ways = foreign.other_routes(kernel, everybodys)
         fib_rules, marks = foreign.fib_rules(rules(kernel.dump(RTM_GETRULE, DUMP_RULES)))
         return Foreign(
             links=their_links,
             netns=names,
             addresses=their_addresses,
             fib_rules=fib_rules,
-            routes=foreign.other_routes(kernel, everybodys),
+            routes=apart,
             marks=(*marks, *(foreign_marks().marks if variant is not None else ())),
             table_names=foreign.table_names(root),
+            ways=ways,
         )
 
 

@@ -95,14 +95,16 @@ class LinuxHost:
         their_links, addresses = foreign.links_and_addresses(sight.links, sight.addresses)
         fib_rules, marks = foreign.fib_rules(sight.rules)
         with NetlinkSocket() as kernel:
+            apart, ways = foreign.other_routes(kernel, sight.links)
             return Foreign(
                 links=their_links,
                 netns=sight.strangers,
                 addresses=addresses,
                 fib_rules=fib_rules,
-                routes=foreign.other_routes(kernel, sight.links),
+                routes=apart,
                 marks=(*marks, *self._chains.marks()),
                 table_names=foreign.table_names(self._root),
+                ways=ways,
             )
 
     def facts(self, uplink_interfaces: Sequence[str]) -> HostFacts:

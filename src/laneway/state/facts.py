@@ -53,6 +53,14 @@ class ForeignRoute(NamedTuple):
     text: str
 
 
+class ForeignWay(NamedTuple):
+    """A unicast route of table main, not the default, by a link of somebody else's."""
+
+    link: str
+    to: Prefix
+    text: str
+
+
 class TableName(NamedTuple):
     """A line of rt_tables or of a file in rt_tables.d that is not ours."""
 
@@ -71,3 +79,4 @@ class Foreign(NamedTuple):
     routes: tuple[ForeignRoute, ...] = ()  # in tables other than main, local and default
     marks: tuple[MarkUse, ...] = ()
     table_names: tuple[TableName, ...] = ()
+    ways: tuple[ForeignWay, ...] = ()
