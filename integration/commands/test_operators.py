@@ -63,7 +63,10 @@ def test_a_default_route_that_a_management_link_learnt_stays(
     assert router.sh("cat /proc/sys/net/ipv6/conf/mgmt/accept_ra") == "1\n"
 
 
-SECOND = "ip link add stor type bridge; ip addr add {} dev stor; ip link set stor up; ip route add {} dev stor"
+SECOND = """
+ip link add stor type bridge; echo 0 > /proc/sys/net/ipv6/conf/stor/accept_ra
+ip addr add {} dev stor; ip link set stor up; ip route add {} dev stor
+"""
 
 
 def test_what_a_new_subnet_would_cut_off_is_refused_and_named(

@@ -6,6 +6,7 @@ laneway's. Those are told apart in `comparable`. What they show of a multipath r
 
 from __future__ import annotations
 
+import re
 import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
@@ -104,12 +105,23 @@ class Seen:
 def read(host: RemoteHost, wanted: Literal["auto", "legacy", "nft"] = "auto") -> Seen:
     """Return what of laneway's a host holds, and what it stands on; raises HostRefused when that cannot be read."""
     mark = f"@{secrets.token_hex(8)}@"
-    done = host.run(script(mark))
+    try:
+        done = host.run(script(mark))
+    except (AssertionError, LookupError, ValueError) as error:  # testinfra's, of the program that knows the host
+        raise HostRefused(
+            f"the host could not be reached: {_complaint(error)}", "is that program here, and does it know the host?"
+        ) from error
     if mark not in done.stdout:
         raise HostRefused(
             f"the host could not be reached: {done.stderr.strip() or 'it said nothing'}", "try ssh by hand"
         )
     return parse(sections(done.stdout, mark), wanted)
+
+
+def _complaint(error: Exception) -> str:
+    """Return what a program said, of the result that testinfra writes into its message, or else what the error says."""
+    said = re.search(r"_stderr=b(['\"])(.*?)(?:\\n)?\1\)", str(error))
+    return said[2] if said else f"{type(error).__name__}: {error}".partition("\n")[0]
 
 
 def parse(said: Said_, wanted: Literal["auto", "legacy", "nft"] = "auto") -> Seen:
