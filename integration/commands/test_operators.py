@@ -97,3 +97,53 @@ def test_who_is_logged_in_from_a_new_subnet_is_not_cut_off(
     monkeypatch.setenv("SSH_CONNECTION", "203.0.113.77 50000 192.0.2.2 22")
     laneway("apply", quickstart)
     assert "192.0.2.1" in router.sh("ip route get 203.0.113.77")
+
+
+BESIDE = """
+for name in {links}; do
+    ip netns add $name; ip link add $name type veth peer name eth0 netns $name
+    ip link set $name up; ip -n $name link set eth0 up
+done
+set -- {links}
+ip addr add 172.31.0.1/24 dev $1; ip -n $1 addr add 172.31.0.7/24 dev eth0; ip -n $1 route add default via 172.31.0.1
+ip addr add 172.32.0.1/24 dev $2; ip -n $2 addr add 172.32.0.7/24 dev eth0; ip -n $2 route add default via 172.32.0.1
+ip addr add fd91::1/64 dev $1 nodad; ip -n $1 addr add fd91::7/64 dev eth0 nodad; ip -n $1 route add default via fd91::1
+ip addr add fd92::1/64 dev $2 nodad; ip -n $2 addr add fd92::7/64 dev eth0 nodad; ip -n $2 route add default via fd92::1
+"""
+
+
+def crossed(router: Throwaway, link: str) -> list[bool]:
+    """Return whether a ping gets from behind a link to what is behind the other one, in each family."""
+    command = ["ip", "netns", "exec", link, "ping", "-c", "3", "-i", "0.4", "-W", "1"]
+    return [router.run([*command, to], check=False).returncode == 0 for to in ("172.32.0.7", "fd92::7")]
+
+
+def test_the_host_does_not_become_a_router_between_networks_of_others(
+    router: Throwaway, laneway: Laneway, quickstart: Path
+) -> None:
+    router.sh(BESIDE.format(links="mgmt stor"))
+
+    laneway("apply", quickstart)
+
+    assert crossed(router, "mgmt") == [False, False]
+    router.sh("for tool in iptables ip6tables; do $tool -A LANEWAY-USER -i mgmt -j ACCEPT; done")
+    assert crossed(router, "mgmt") == [True, True]  # and the answers came back
+
+
+def test_containers_get_out_when_their_software_starts_after_laneway(
+    router: Throwaway, laneway: Laneway, quickstart: Path
+) -> None:
+    laneway("apply", quickstart)
+
+    router.sh(BESIDE.format(links="docker0 stor"))
+
+    assert crossed(router, "docker0") == [True, True]
+
+
+def test_a_host_that_was_a_router_is_one_still(router: Throwaway, laneway: Laneway, quickstart: Path) -> None:
+    router.sh(BESIDE.format(links="mgmt stor"))
+    router.sh("sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1")
+
+    laneway("apply", quickstart)
+
+    assert crossed(router, "mgmt") == [True, True]
