@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from typing import TYPE_CHECKING
+
+from integration.commands.conftest import NORTH
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -147,3 +150,43 @@ def test_a_host_that_was_a_router_is_one_still(router: Throwaway, laneway: Lanew
     laneway("apply", quickstart)
 
     assert crossed(router, "mgmt") == [True, True]
+
+
+GIT = """
+[tenants.acme]
+subnets = ["10.20.0.0/24"]
+uplinks = ["north"]
+[tenants.acme.workloads.git]
+addresses = ["10.20.0.10"]
+publish = ["22:2222/tcp"]
+"""
+LISTEN = """
+import socket
+one = socket.create_server(("", 22))
+print("ready", flush=True)
+one.accept()
+"""
+
+
+def test_a_published_port_at_which_the_host_listens_is_told_and_that_of_the_login_refused(
+    router: Throwaway, laneway: Laneway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    policy = tmp_path / "policy.toml"
+    policy.write_text(NORTH + GIT, encoding="utf-8")
+    command = [*router.prefix, sys.executable, "-c", LISTEN]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as sshd:
+        assert sshd.stdout is not None
+        assert sshd.stdout.readline() == "ready\n"
+        monkeypatch.setenv("SSH_CONNECTION", "203.0.113.9 50000 192.0.2.2 22")
+        refusal = laneway("apply", policy, code=7).stderr
+        monkeypatch.delenv("SSH_CONNECTION")
+        planned, applied = laneway("plan", policy, code=4), laneway("apply", policy)
+        answer = laneway.json("plan", policy)
+        found = laneway.json("doctor", policy)
+        sshd.kill()
+
+    assert "you are logged in at 192.0.2.2 port 22, and acme/git publishes 22:2222/tcp" in refusal
+    note = "note: acme/git publishes 22:2222/tcp, and this host listens at 0.0.0.0:22: what comes by north reaches"
+    assert [note in told.stderr for told in (planned, applied)] == [True, True]
+    assert answer["steps"] == []
+    assert "published-port-in-use" in {each["rule"] for each in found["findings"]}

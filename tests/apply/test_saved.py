@@ -27,6 +27,7 @@ from laneway.state.facts import (
     ForeignRoute,
     ForeignWay,
     HostFacts,
+    Listener,
     MarkUse,
     TableName,
     UplinkRoute,
@@ -50,6 +51,8 @@ FACTS = HostFacts(
     {("eth0", 4): bytes([192, 0, 2, 1])},
     (UplinkRoute("eth0", prefix("192.0.2.0/24"), b""),),
     {"net/ipv4/ip_forward": "0"},
+    frozenset({Listener("tcp", 22, bytes(4)), Listener("udp", 53, bytes([127, 0, 0, 1]))}),
+    frozenset({"eth0", "mgmt"}),
 )
 OTHERS = Foreign(
     links=frozenset({LinkKey("", "eth0"), LinkKey("", "eth1")}),

@@ -68,5 +68,6 @@ def run(
     if not as_json:
         tell.kept(scene.kept)
         tell.waiting(scene.aim.waiting)
+        tell.waiting(scene.notes)
         tell.waiting(waiting_lines(record.waiting))
     return Exit.DONE

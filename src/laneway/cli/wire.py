@@ -38,6 +38,14 @@ class Scene:
     aim: Target
     kept: tuple[str, ...]  # tenants of the host that the files do not name
     session: Session | None = None  # that the command was typed in, on this host
+    before: PolicySet | None = None  # in force there until now
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Return, for a person, what of the policy works and is hardly meant on this host."""
+        from laneway.plan.taken import taken_ports
+
+        return tuple(f"note: {each.text}" for each in taken_ports(self.aim.policy, self.aim.facts.listeners))
 
 
 def linux_host(iptables: Literal["auto", "legacy", "nft"] = "auto") -> Kernel:
@@ -75,12 +83,14 @@ def in_the_way(scene: Scene) -> tuple[Collision, ...]:
     """Return what of others' a change of this host would be refused for."""
     from laneway.plan.conflicts import collisions
     from laneway.plan.cut_off import cut_off
+    from laneway.plan.taken import taken_login
 
     aim, host = scene.aim, scene.aim.policy.host
     foreign = scene.kernel.foreign(host.tables, host.priorities)
     return (
         *collisions(aim.desired, foreign, host, aim.lanes.field),
         *cut_off(aim.desired, scene.observed, foreign, scene.session),
+        *taken_login(aim.policy, scene.before, foreign, scene.session),
     )
 
 
@@ -91,7 +101,7 @@ def look(paths: Sequence[str | Path], *, prune: bool = False) -> Scene:
     chosen = policy_paths(paths)
     demand_trusted(chosen)
     policy = load(chosen, base=lambda named: store.ground(store.applied_besides(named), prune=prune))
-    return replace(look_at(policy, prune=prune), session=session_in(os.environ))
+    return replace(look_at(policy, prune=prune), session=session_in(os.environ), before=store.applied())
 
 
 def look_at(policy: PolicySet, *, prune: bool = False) -> Scene:

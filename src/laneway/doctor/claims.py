@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from typing import TYPE_CHECKING, NamedTuple
 
-from laneway.doctor.finding import error
+from laneway.doctor.finding import error, warning
 from laneway.policy.model import HostSettings
 from laneway.state.prefix import ANY, IPV4, Prefix
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from laneway.doctor.finding import Finding
     from laneway.plan.conflicts import Collision
+    from laneway.plan.taken import Taken
     from laneway.policy.model import PolicySet
     from laneway.state.diagnosis import Diagnosis
 
@@ -33,12 +34,18 @@ class Home(NamedTuple):
     text: str
 
 
-def judge(seen: Diagnosis, policy: PolicySet | None, collisions: tuple[Collision, ...]) -> Iterator[Finding]:
+def judge(
+    seen: Diagnosis, policy: PolicySet | None, collisions: tuple[Collision, ...], taken: tuple[Taken, ...] = ()
+) -> Iterator[Finding]:
     """Yield findings about marks, priorities, tables, names and subnets."""
     for each in collisions:
         moved = tuple(_moved(seen, policy.host if policy else HostSettings(), each))
         why = "apply refuses to begin: laneway changes nothing of others'"
         yield error("in-the-way", each.what, why, *moved, hint=each.remedy)
+    for port in taken:
+        why = "the host's own service is reached there no more: if that is sshd, nobody can log in"
+        hint = "publish another port, or at one address alone; or let the service listen elsewhere"
+        yield warning("published-port-in-use", port.text, why, hint=hint)
     if seen.names_read_only:
         yield error(
             "names-read-only",

@@ -10,20 +10,26 @@ from laneway.doctor.finding import ORDER
 if TYPE_CHECKING:
     from laneway.doctor.finding import Finding
     from laneway.plan.conflicts import Collision
+    from laneway.plan.taken import Taken
     from laneway.policy.model import PolicySet
     from laneway.state.diagnosis import Diagnosis
 
 
-def judge(seen: Diagnosis, policy: PolicySet | None = None, collisions: tuple[Collision, ...] = ()) -> list[Finding]:
+def judge(
+    seen: Diagnosis,
+    policy: PolicySet | None = None,
+    collisions: tuple[Collision, ...] = (),
+    taken: tuple[Taken, ...] = (),
+) -> list[Finding]:
     """Return what of the host would break `policy`, the worst first; without one, what would break any.
 
-    `collisions` is what `laneway.plan.conflicts` finds of others' in the way.
+    `collisions` is what `laneway.plan.conflicts` finds of others' in the way, `taken` what `laneway.plan.taken` finds.
     """
     found = [
         *platform.judge(seen),
         *software.judge(seen, policy),
         *switches.judge(seen, policy),
-        *claims.judge(seen, policy, collisions),
+        *claims.judge(seen, policy, collisions, taken),
     ]
     if policy is not None:
         found += [*uplinks.judge(seen, policy), *capacity.judge(seen, policy)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from laneway.kernel import sysctls
+from laneway.kernel import listeners, sysctls
 from laneway.kernel.link_messages import OUR_GROUPS
 from laneway.kernel.netns import LOOPBACK
 from laneway.kernel.route_messages import ROUTE_TYPES, RTM_GETROUTE, dump_routes, routes
@@ -43,6 +43,7 @@ def read(
         gateways=_gateways(by_link),
         uplink_routes=_uplink_routes(by_link),
         sysctls=present | {key: priors[key] for key in present if key in priors},
+        listeners=listeners.read(),
         listening=listening,
     )
 

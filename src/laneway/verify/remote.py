@@ -88,7 +88,7 @@ class Seen:
             dict(_gateways(self.main, interfaces)),
             tuple(sorted(set(_uplink_routes(self.main, interfaces)))),
             present | {key: priors[key] for key in keys if key in priors},
-            listening,
+            listening=listening,
         )
 
     def _listens(self, link: str, priors: Mapping[str, str]) -> bool:
