@@ -190,3 +190,31 @@ def test_a_published_port_at_which_the_host_listens_is_told_and_that_of_the_logi
     assert [note in told.stderr for told in (planned, applied)] == [True, True]
     assert answer["steps"] == []
     assert "published-port-in-use" in {each["rule"] for each in found["findings"]}
+
+
+BEHIND = """
+ip netns add provider; ip link set provider0 netns provider; ip -n provider link set provider0 up
+ip -n provider addr add 192.0.2.253/24 dev provider0
+ip -n provider link set lo up; ip -n provider addr add 10.99.0.7/32 dev lo
+ip rule add from 192.0.2.2 lookup 100; ip route add 10.99.0.0/16 via 192.0.2.253 dev eth0 table 100
+"""
+
+
+def test_the_operator_s_own_rules_for_answers_are_named_and_what_is_said_mends_them(
+    router: Throwaway, laneway: Laneway, quickstart: Path
+) -> None:
+    ping = ["ip", "netns", "exec", "provider", "ping", "-c", "1", "-W", "1", "-I", "10.99.0.7", "192.0.2.2"]
+    router.sh(BEHIND)
+    router.run(ping)
+
+    told = laneway("apply", quickstart).stderr
+
+    (note,) = [
+        line for line in told.splitlines() if line.startswith("note: ip rule 32765: from 192.0.2.2/32 lookup 100")
+    ]
+    found = laneway.json("doctor", quickstart)["findings"]
+    (mended,) = [each["commands"] for each in found if each["rule"] == "answers-elsewhere"]
+    assert all(command in note for command in mended)
+    assert router.run(ping, check=False).returncode == 1
+    router.sh("; ".join(mended))
+    router.run(ping)

@@ -54,5 +54,5 @@ def run(paths: Sequence[str | Path], *, prune: bool, as_json: bool, against: str
         output.note(f"{len(steps)} steps: {tell.tally(steps)}" if steps else "nothing to do")
         tell.kept(scene.kept)
         tell.waiting(aim.waiting)
-        tell.waiting(scene.notes)
+        tell.waiting(scene.notes())
     return Exit.PENDING if steps else Exit.DONE

@@ -40,12 +40,15 @@ class Scene:
     session: Session | None = None  # that the command was typed in, on this host
     before: PolicySet | None = None  # in force there until now
 
-    @property
     def notes(self) -> tuple[str, ...]:
-        """Return, for a person, what of the policy works and is hardly meant on this host."""
+        """Return, for a person, what works and is hardly meant on this host; raises HostRefused."""
+        from laneway.plan.answers import unheard
         from laneway.plan.taken import taken_ports
 
-        return tuple(f"note: {each.text}" for each in taken_ports(self.aim.policy, self.aim.facts.listeners))
+        policy, facts, host = self.aim.policy, self.aim.facts, self.aim.policy.host
+        foreign = self.kernel.foreign(host.tables, host.priorities)
+        taken = [each.text for each in taken_ports(policy, facts.listeners)]
+        return tuple(f"note: {each}" for each in (*taken, *(u.text for u in unheard(policy, foreign, facts.gateways))))
 
 
 def linux_host(iptables: Literal["auto", "legacy", "nft"] = "auto") -> Kernel:
