@@ -16,12 +16,22 @@ from laneway.apply.target import target
 from laneway.cli import tell
 from laneway.cli.wire import look_back
 from laneway.errors import LanewayError, UsageError
-from laneway.plan.conflicts import refuse_collisions
+from laneway.plan.conflicts import collisions, refuse
 from laneway.plan.plan import plan
 from laneway.policy.model import HostSettings
 from laneway.policy.write import to_toml
 from laneway.state.chains import ChainKey, ChainRule, ForeignRule, LeftoverKey, Verdict, XtTable
-from laneway.state.facts import Foreign, ForeignFibRule, ForeignRoute, HostFacts, MarkUse, TableName, UplinkRoute
+from laneway.state.facts import (
+    Foreign,
+    ForeignFibRule,
+    ForeignRoute,
+    ForeignWay,
+    HostFacts,
+    Listener,
+    MarkUse,
+    TableName,
+    UplinkRoute,
+)
 from laneway.state.host import HostState
 from laneway.state.links import LinkKey
 from laneway.state.marks import FwMark
@@ -41,6 +51,8 @@ FACTS = HostFacts(
     {("eth0", 4): bytes([192, 0, 2, 1])},
     (UplinkRoute("eth0", prefix("192.0.2.0/24"), b""),),
     {"net/ipv4/ip_forward": "0"},
+    frozenset({Listener("tcp", 22, bytes(4)), Listener("udp", 53, bytes([127, 0, 0, 1]))}),
+    frozenset({"eth0", "mgmt"}),
 )
 OTHERS = Foreign(
     links=frozenset({LinkKey("", "eth0"), LinkKey("", "eth1")}),
@@ -50,6 +62,7 @@ OTHERS = Foreign(
     routes=(ForeignRoute(500, "default via 192.0.2.9 table 500"),),
     marks=(MarkUse(FwMark(1, 0xFF), "ip rule 500"),),
     table_names=(TableName(500, "theirs", "/etc/iproute2/rt_tables"),),
+    ways=(ForeignWay("eth0", prefix("198.51.100.0/24"), "198.51.100.0/24 via 192.0.2.9 dev eth0"),),
 )
 
 
@@ -175,6 +188,6 @@ def test_a_changed_value_is_refused_or_planned_against(place: tuple[Any, ...], o
         aim = target(crowd(3), back.read(), back.facts([]))
         tell.as_json(plan(aim.desired, back.read()))
         settings_ = aim.policy.host
-        refuse_collisions(aim.desired, back.foreign((0, 0), (0, 0)), settings_, aim.lanes.field)
+        refuse(list(collisions(aim.desired, back.foreign((0, 0), (0, 0)), settings_, aim.lanes.field)))
     except LanewayError as error:
         assert str(error)  # noqa: PT017  one of many outcomes

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import pytest
+
 from laneway.apply.target import target
+from laneway.plan.plan import plan
 from laneway.state.facts import HostFacts, UplinkRoute
 from laneway.state.host import HostState
 from laneway.state.prefix import prefix
 from tests.worlds import FACTS, NORTH, SOUTH, tenant, with_uplinks, world
 
 KEY = "net/ipv6/conf/eth0/use_oif_addrs_only"
+FORWARDING = "net/ipv6/conf/all/forwarding"
+LEARNS = "net/ipv6/conf/mgmt/accept_ra"
+UPLINK_LEARNS = "net/ipv6/conf/eth0/accept_ra"
 CONNECTED = UplinkRoute("eth0", prefix("2001:db8:a::/64"), b"")
 
 
@@ -35,3 +41,44 @@ def test_an_uplink_that_does_not_masquerade_keeps_its_choice_of_sources() -> Non
     desired = switched(FACTS._replace(uplink_routes=(CONNECTED,)), masquerade=False)
 
     assert KEY not in desired.sysctls
+
+
+def listening(accept_ra: str, forwarding: str = "0") -> HostFacts:
+    """Return a host with a management link beside its uplinks."""
+    return FACTS._replace(
+        listening=frozenset({"mgmt"}),
+        sysctls={**FACTS.sysctls, FORWARDING: forwarding, LEARNS: accept_ra, UPLINK_LEARNS: "1"},
+    )
+
+
+def desired_of(facts: HostFacts) -> HostState:
+    return target(world(tenant("acme", 7)), HostState(), facts).desired
+
+
+def test_a_link_that_is_no_uplink_goes_on_learning_from_routers() -> None:
+    desired = desired_of(listening("1"))
+
+    assert (desired.sysctls[LEARNS], desired.priors[LEARNS]) == ("2", "1")
+    assert not [key for key in desired.sysctls if "/default/" in key or "/all/accept_ra" in key]
+
+
+@pytest.mark.parametrize(
+    ("accept_ra", "forwarding"),
+    [
+        pytest.param("0", "0", id="it did not listen"),
+        pytest.param("2", "0", id="it is told already"),
+        pytest.param("1", "1", id="the host forwarded before and did not listen"),
+    ],
+)
+def test_a_link_is_left_as_it_is_where_nothing_changes_for_it(accept_ra: str, forwarding: str) -> None:
+    assert LEARNS not in desired_of(listening(accept_ra, forwarding)).sysctls
+
+
+def test_links_are_told_to_go_on_before_the_host_forwards_and_until_it_does_no_more() -> None:
+    desired = desired_of(listening("1"))
+
+    there = [step.key for step in plan(desired, HostState()) if step.kind == "sysctls"]
+    back = [step.key for step in plan(HostState(), desired) if step.kind == "sysctls"]
+
+    assert [key for key in there if key in (LEARNS, UPLINK_LEARNS, FORWARDING)] == [UPLINK_LEARNS, LEARNS, FORWARDING]
+    assert [key for key in back if key in (LEARNS, UPLINK_LEARNS, FORWARDING)] == [FORWARDING, LEARNS, UPLINK_LEARNS]

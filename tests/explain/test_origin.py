@@ -96,7 +96,7 @@ ADVICE = [
     (packet(WEB, "10.30.0.1", "icmp"), "10.30.0.1 is tenant globex's gateway: use this tenant's own"),
     (packet(APP, "203.0.113.9", "udp/53", source="10.99.0.1"), "tenants.globex.subnets"),
     (packet(NORTH, "10.20.0.10", "tcp/80", source="203.0.113.5"), 'publish = ["80:80/tcp"]'),
-    (packet(NORTH, "8.8.8.8", "udp/53", source="203.0.113.5"), "the host is no router for the internet"),
+    (packet(NORTH, "8.8.8.8", "udp/53", source="203.0.113.5"), "the host is no router for others' networks"),
     (packet(SOUTH, "198.51.100.2", "tcp/22", source="192.0.2.2"), "reverse path filter"),
 ]
 

@@ -31,6 +31,7 @@ class FakeKernel:
         self.state = HostState()
         self.interfaces = frozenset(interfaces)
         self.sysctls = dict(SYSCTLS)
+        self.listening: frozenset[str] = frozenset()
         self.foreign_objects = Foreign()
         self.forgotten: list[FwMark] = []
         self.closed: list[Closed] = []
@@ -44,7 +45,8 @@ class FakeKernel:
 
     def facts(self, uplink_interfaces: Sequence[str]) -> HostFacts:
         present = self.interfaces & set(uplink_interfaces)
-        return HostFacts("nft", present, sysctls={**self.sysctls, **self.state.priors})
+        sysctls = {**self.sysctls, **self.state.priors}
+        return HostFacts("nft", present, sysctls=sysctls, listening=self.listening)
 
     def foreign(self, tables: tuple[int, int], priorities: tuple[int, int]) -> Foreign:
         del tables, priorities

@@ -6,7 +6,7 @@ import pytest
 
 from laneway.apply.target import target
 from laneway.errors import Conflict, Exit
-from laneway.plan.conflicts import refuse_collisions
+from laneway.plan.conflicts import collisions, refuse
 from laneway.policy.model import HostSettings
 from laneway.state.facts import Foreign, ForeignFibRule, ForeignRoute, MarkUse, TableName
 from laneway.state.host import HostState
@@ -19,7 +19,7 @@ AIM = target(world(tenant("acme", 1)), HostState(), FACTS)
 
 def refusal(foreign: Foreign) -> str:
     with pytest.raises(Conflict) as conflict:
-        refuse_collisions(AIM.desired, foreign, HostSettings(), AIM.lanes.field)
+        refuse(list(collisions(AIM.desired, foreign, HostSettings(), AIM.lanes.field)))
     assert conflict.value.exit_code == Exit.CONFLICT
     return str(conflict.value)
 
@@ -63,7 +63,7 @@ def test_a_collision_is_named(foreign: Foreign, words: str) -> None:
 def test_a_match_that_asks_nothing_of_our_bits_is_no_collision(harmless: FwMark) -> None:
     foreign = Foreign(marks=(MarkUse(harmless, "-m mark --mark"),))
 
-    refuse_collisions(AIM.desired, foreign, HostSettings(), AIM.lanes.field)
+    refuse(list(collisions(AIM.desired, foreign, HostSettings(), AIM.lanes.field)))
 
     assert not harmless.value & AIM.lanes.field.mask
 

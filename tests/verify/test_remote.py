@@ -10,7 +10,7 @@ from laneway.state.prefix import prefix
 from laneway.state.underlay import HostAddress
 from laneway.verify.commands import sections
 from laneway.verify.drift import differences, text
-from laneway.verify.remote import parse
+from laneway.verify.remote import CommandResult, parse, read
 from tests.verify.recorded import MARK, STRANGE, TEXT, seen, steps
 
 RULE = '{"priority":10589,"src":"all","fwmark":"0x110000","fwmask":"0xffff0000","table":"20017","protocol":"147"},'
@@ -76,6 +76,15 @@ def test_a_fact_that_laneway_changed_is_the_one_before() -> None:
     assert host.state.priors["net/ipv4/ip_forward"] == "0"
     assert host.state.sysctls["net/ipv4/ip_forward"] == "1"
     assert host.facts(["eth0"]).sysctls["net/ipv4/ip_forward"] == "0"
+
+
+def test_links_of_others_are_asked_whether_they_learn_from_routers() -> None:
+    learns = "/proc/sys/net/ipv6/conf/docker0/accept_ra:1\n"
+    has_ipv6 = "/proc/sys/net/ipv6/conf/docker0/disable_ipv6:0\n"
+    facts = seen((learns, learns + has_ipv6)).facts(["eth0"])
+
+    assert facts.listening == {"docker0", "eth0", "eth1"}  # of the uplinks, it is what laneway recorded
+    assert facts.sysctls["net/ipv6/conf/docker0/accept_ra"] == "1"
 
 
 def test_the_network_under_it() -> None:
@@ -165,3 +174,34 @@ def test_a_file_is_read_to_the_byte() -> None:
     said = sections(f"\n{MARK} file a\none\n\n{MARK} file b\nno end\n{MARK} file c\n\n{MARK} end\n", MARK)
 
     assert (said["file a"].text, said["file b"].text, said["file c"].text) == ("one\n", "no end", "")
+
+
+class Unreached:
+    """A host whose backend fails before it gets there."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    def run(self, command: str) -> CommandResult:
+        raise self.error
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        pytest.param(
+            AssertionError(
+                "Unexpected exit code 127 for CommandResult(command=b'ansible-inventory --list', _stdout=b'', "
+                "_stderr=b'/bin/sh: 1: ansible-inventory: not found\\n')"
+            ),
+            "/bin/sh: 1: ansible-inventory: not found",
+            id="a program that is not there",
+        ),
+        pytest.param(KeyError("edge1"), "KeyError: 'edge1'", id="a host that it does not know"),
+    ],
+)
+def test_a_backend_that_finds_no_host_is_told_in_words(error: Exception, words: str) -> None:
+    with pytest.raises(HostRefused) as refusal:
+        read(Unreached(error))
+
+    assert str(refusal.value) == f"the host could not be reached: {words}"

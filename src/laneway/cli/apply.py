@@ -63,10 +63,12 @@ def run(
     with alone(wait):
         refuse_while_waiting()
         scene = look(paths, prune=prune)
+        notes = () if as_json else scene.notes()
         outcome, record = change(scene, within=within)
     tell.outcome(outcome, record.generation, done="applied", json=as_json)
     if not as_json:
         tell.kept(scene.kept)
         tell.waiting(scene.aim.waiting)
+        tell.waiting(notes)
         tell.waiting(waiting_lines(record.waiting))
     return Exit.DONE

@@ -47,11 +47,15 @@ def run(paths: Sequence[str | Path], *, as_json: bool) -> Exit:
     from laneway.doctor.finding import Severity
     from laneway.doctor.judge import judge
     from laneway.kernel.diagnosis import look_over
+    from laneway.plan.answers import unheard
+    from laneway.plan.taken import taken_ports
 
     policy = _policy(paths)
     interfaces = [each.interface for each in policy.uplinks] if policy else []
     seen = look_over(interfaces, policy.host.iptables if policy else "auto")
-    found = judge(seen, policy, _collisions(policy, seen) if policy else _collisions_of_any(seen))
+    taken = tuple(taken_ports(policy, seen.listeners)) if policy else ()
+    lost = tuple(unheard(policy, seen.foreign, seen.underlay.gateways)) if policy else ()
+    found = judge(seen, policy, _collisions(policy, seen) if policy else _collisions_of_any(seen), taken, lost)
     breaks = any(each.severity is Severity.ERROR for each in found)
     if as_json:
         findings = [{**each._asdict(), "commands": list(each.commands)} for each in found]

@@ -18,7 +18,10 @@ def register(app: "Typer") -> None:
         workload: Annotated[str, typer.Argument(metavar="TENANT/WORKLOAD", help="Where to run it.")],
         command: Annotated[list[str], typer.Argument(metavar="-- COMMAND...", help="What to run.")],
     ) -> None:
-        """Run a command inside a workload's network namespace, with its own resolv.conf."""
+        """Run a command inside a workload's network namespace, with its own resolv.conf.
+
+        The exit code is the command's; 127: it is not found; 126: it cannot be run, as of env(1).
+        """
         finish(lambda: run(workload, command))
 
 

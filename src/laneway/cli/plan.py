@@ -38,14 +38,14 @@ def register(app: "Typer") -> None:
 def run(paths: Sequence[str | Path], *, prune: bool, as_json: bool, against: str = "") -> Exit:
     """Print the plan."""
     from laneway.cli import tell
-    from laneway.cli.wire import look, look_back
-    from laneway.plan.conflicts import refuse_collisions
+    from laneway.cli.wire import in_the_way, look, look_back
+    from laneway.plan.conflicts import refuse
     from laneway.plan.plan import plan
 
     scene = look_back(against, paths, prune=prune) if against else look(paths, prune=prune)
     aim, host = scene.aim, scene.aim.policy.host
     steps = plan(aim.desired, scene.observed)
-    refuse_collisions(aim.desired, scene.kernel.foreign(host.tables, host.priorities), host, aim.lanes.field)
+    refuse(in_the_way(scene))
     if as_json:
         output.answer({"changed": bool(steps), "steps": tell.as_json(steps, host), "waiting": list(aim.waiting)})
     else:
@@ -54,4 +54,5 @@ def run(paths: Sequence[str | Path], *, prune: bool, as_json: bool, against: str
         output.note(f"{len(steps)} steps: {tell.tally(steps)}" if steps else "nothing to do")
         tell.kept(scene.kept)
         tell.waiting(aim.waiting)
+        tell.waiting(scene.notes())
     return Exit.PENDING if steps else Exit.DONE

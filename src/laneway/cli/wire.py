@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from laneway.apply.saved import SavedHost
     from laneway.apply.transaction import Outcome
     from laneway.plan.conflicts import Collision
+    from laneway.plan.cut_off import Session
     from laneway.policy.model import PolicySet
     from laneway.state.host import HostState
 
@@ -35,6 +37,18 @@ class Scene:
     observed: HostState
     aim: Target
     kept: tuple[str, ...]  # tenants of the host that the files do not name
+    session: Session | None = None  # that the command was typed in, on this host
+    before: PolicySet | None = None  # in force there until now
+
+    def notes(self) -> tuple[str, ...]:
+        """Return, for a person, what works and is hardly meant on this host; raises HostRefused."""
+        from laneway.plan.answers import unheard
+        from laneway.plan.taken import taken_ports
+
+        policy, facts, host = self.aim.policy, self.aim.facts, self.aim.policy.host
+        foreign = self.kernel.foreign(host.tables, host.priorities)
+        taken = [each.text for each in taken_ports(policy, facts.listeners)]
+        return tuple(f"note: {each}" for each in (*taken, *(u.text for u in unheard(policy, foreign, facts.gateways))))
 
 
 def linux_host(iptables: Literal["auto", "legacy", "nft"] = "auto") -> Kernel:
@@ -53,11 +67,10 @@ def linux_host(iptables: Literal["auto", "legacy", "nft"] = "auto") -> Kernel:
 def carry_out(scene: Scene, progress: Progress = lambda _done, _total: None, ledger: Ledger | None = None) -> Outcome:
     """Make the host hold what the policy asks, or leave it as it is; raises Conflict when others are in the way."""
     from laneway.apply.transaction import transact
-    from laneway.plan.conflicts import refuse_collisions
+    from laneway.plan.conflicts import refuse
 
-    aim, host = scene.aim, scene.aim.policy.host
-    foreign = scene.kernel.foreign(host.tables, host.priorities)
-    refuse_collisions(aim.desired, foreign, host, aim.lanes.field)
+    aim = scene.aim
+    refuse(in_the_way(scene))
     return transact(
         scene.kernel,
         desired=aim.desired,
@@ -72,18 +85,26 @@ def carry_out(scene: Scene, progress: Progress = lambda _done, _total: None, led
 def in_the_way(scene: Scene) -> tuple[Collision, ...]:
     """Return what of others' a change of this host would be refused for."""
     from laneway.plan.conflicts import collisions
+    from laneway.plan.cut_off import cut_off
+    from laneway.plan.taken import taken_login
 
     aim, host = scene.aim, scene.aim.policy.host
     foreign = scene.kernel.foreign(host.tables, host.priorities)
-    return tuple(collisions(aim.desired, foreign, host, aim.lanes.field))
+    return (
+        *collisions(aim.desired, foreign, host, aim.lanes.field),
+        *cut_off(aim.desired, scene.observed, foreign, scene.session),
+        *taken_login(aim.policy, scene.before, foreign, scene.session),
+    )
 
 
 def look(paths: Sequence[str | Path], *, prune: bool = False) -> Scene:
     """Return this host beside what the policy at `paths` asks of it, the tenants it has besides kept unless `prune`."""
+    from laneway.cli.login import session_in
+
     chosen = policy_paths(paths)
     demand_trusted(chosen)
     policy = load(chosen, base=lambda named: store.ground(store.applied_besides(named), prune=prune))
-    return look_at(policy, prune=prune)
+    return replace(look_at(policy, prune=prune), session=session_in(os.environ), before=store.applied())
 
 
 def look_at(policy: PolicySet, *, prune: bool = False) -> Scene:

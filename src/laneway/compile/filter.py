@@ -42,6 +42,9 @@ REFUSED = {IPV4: Reject("icmp-admin-prohibited"), IPV6: Reject("icmp6-adm-prohib
 TO_TENANTS = ToGroup(GROUP)
 KNOWN = CtState(("RELATED", "ESTABLISHED"))
 
+OF_CONTAINERS = ("docker+", "br-+", "podman+", "cni+", "virbr+", "lxcbr+", "lxdbr+", "incusbr+")
+"""The bridges that Docker, podman, CNI plugins, libvirt, LXC, LXD and Incus make, as they name them by default."""
+
 BRIDGED = ChainRule((TENANTS, Bridged()), Verdict.ACCEPT, comment("-", "bridged"))
 """With bridge-nf-call-iptables, frames between two ports of one bridge are forwarded packets too."""
 
@@ -92,13 +95,23 @@ def _unmarked(scene: Scene, family: int) -> Iterator[ChainRule]:
     yield ChainRule((TENANTS,), Verdict.DROP, comment("-", "unmarked"))
     yield ChainRule((TO_TENANTS,), REFUSED[family], comment("-", "between-tenants"))
     if _turned_on(scene, family):
-        # The host did not forward before laneway: the world must not reach through it now. What others translate
-        # (a published container port) and the answers to what is behind the host pass.
-        unasked = CtState(("RELATED", "ESTABLISHED", "DNAT"), negated=True)
-        for way in scene.ways:
-            arrives = InInterface(way.uplink.interface)
-            note = comment(way.uplink.name, "not-a-router")
-            yield ChainRule((arrives, Bridged(negated=True), unasked), Verdict.DROP, note)
+        yield from _as_no_router(scene)
+
+
+def _as_no_router(scene: Scene) -> Iterator[ChainRule]:
+    """Yield what keeps a host that did not forward before laneway from being a router between others' networks now.
+
+    What others translate (a published container port), answers, and what stays on a bridge pass.
+    """
+    yield ChainRule((CtState(("RELATED", "ESTABLISHED", "DNAT")),), Verdict.RETURN)
+    yield ChainRule((Bridged(),), Verdict.RETURN, comment("-", "bridged"))
+    for way in scene.ways:
+        note = comment(way.uplink.name, "not-a-router")
+        yield ChainRule((InInterface(way.uplink.interface),), Verdict.DROP, note)
+    # They turn forwarding on by themselves, where laneway has not done it when they start.
+    for name in OF_CONTAINERS:
+        yield ChainRule((InInterface(name),), Verdict.RETURN, comment("-", "containers"))
+    yield ChainRule((), Verdict.DROP, comment("-", "not-a-router"))
 
 
 def _turned_on(scene: Scene, family: int) -> bool:

@@ -48,19 +48,31 @@ def _wanted(scene: Scene) -> Iterator[tuple[str, str]]:
         yield FORWARD4, "1"
     if IPV6 in families:
         yield FORWARD6, "1"
+    if IPV6 in families and facts.get(FORWARD6) == "0":
+        yield from _still_listening(scene)
     for way in scene.ways:
         interface = way.uplink.interface
         # The kernel takes the larger of `all` and the interface's own (ip-sysctl.rst): 1 is strict, 2 is loose.
         strict = max(facts.get(RP_FILTER_ALL, "0"), facts.get(rp_filter(interface), "0")) == "1"
         if strict and IPV4 in families:
             yield rp_filter(interface), "2"
-        # A host that forwards ignores advertisements unless told 2; it must not lose its own default route.
-        if IPV6 in families and facts.get(FORWARD6) == "0" and facts.get(accept_ra(interface)) == "1":
-            yield accept_ra(interface), "2"
         # For every new flow MASQUERADE looks for an IPv6 source among the addresses of all links, thousands of
         # bridges, unless told to take the uplink's own (RFC 6724, 4). An uplink may have none: then it must look.
         if IPV6 in families and way.uplink.masquerade and _has_prefix6(scene, interface):
             yield own_addresses_only(interface), "1"
+
+
+def _still_listening(scene: Scene) -> Iterator[tuple[str, str]]:
+    """Yield what lets every link learn from router advertisements as before, the link an operator comes by above all.
+
+    A host that forwards ignores them unless told 2, and forgets the default routes it has learnt when it begins to
+    (rt6_purge_dflt_routers). Later the addresses go, when their time is over. A link that is made from now on has what
+    `default` says, which is the host's own: it is told with the next apply.
+    """
+    uplinks = {way.uplink.interface for way in scene.ways}
+    for interface in sorted(uplinks | scene.facts.listening):
+        if scene.facts.sysctls.get(accept_ra(interface)) == "1":
+            yield accept_ra(interface), "2"
 
 
 def _has_prefix6(scene: Scene, interface: str) -> bool:

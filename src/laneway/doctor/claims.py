@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from typing import TYPE_CHECKING, NamedTuple
 
-from laneway.doctor.finding import error
+from laneway.doctor.finding import error, warning
 from laneway.policy.model import HostSettings
 from laneway.state.prefix import ANY, IPV4, Prefix
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from laneway.doctor.finding import Finding
     from laneway.plan.conflicts import Collision
+    from laneway.plan.taken import Taken
     from laneway.policy.model import PolicySet
     from laneway.state.diagnosis import Diagnosis
 
@@ -33,12 +34,18 @@ class Home(NamedTuple):
     text: str
 
 
-def judge(seen: Diagnosis, policy: PolicySet | None, collisions: tuple[Collision, ...]) -> Iterator[Finding]:
+def judge(
+    seen: Diagnosis, policy: PolicySet | None, collisions: tuple[Collision, ...], taken: tuple[Taken, ...] = ()
+) -> Iterator[Finding]:
     """Yield findings about marks, priorities, tables, names and subnets."""
     for each in collisions:
         moved = tuple(_moved(seen, policy.host if policy else HostSettings(), each))
         why = "apply refuses to begin: laneway changes nothing of others'"
         yield error("in-the-way", each.what, why, *moved, hint=each.remedy)
+    for port in taken:
+        why = "the host's own service is reached there no more: if that is sshd, nobody can log in"
+        hint = "publish another port, or at one address alone; or let the service listen elsewhere"
+        yield warning("published-port-in-use", port.text, why, hint=hint)
     if seen.names_read_only:
         yield error(
             "names-read-only",
@@ -86,6 +93,8 @@ def _subnets(seen: Diagnosis, policy: PolicySet) -> Iterator[Finding]:
             held.add((link, home))
             command = f"ip addr del {address} dev {link}"
             yield _taken(f"{address} on {link}", home, command)
+        elif link not in ours:
+            yield from (_part(f"{address} on {link}", each) for each in _parts(homes, address))
     for route in seen.underlay.routes:
         home = _home(homes, route.to)
         inside = home is not None and route.to.length >= home.length and route.to != ANY[route.to.family]
@@ -100,6 +109,25 @@ def _taken(what: str, home: Home, command: str) -> Finding:
         "packets for the tenant's workloads end there",
         command,
         hint="or give the tenant another subnet",
+    )
+
+
+def _parts(homes: Sequence[Home], network: Prefix) -> Sequence[Home]:
+    """Return the homes within the network that an address is in."""
+    size = len(network.address)
+    below = (1 << (size * 8 - network.length)) - 1
+    first = int.from_bytes(network.address) & ~below
+    ends = (first.to_bytes(size), (first | below).to_bytes(size))
+    start, end = (bisect_right(homes, (network.family, each, b"\xff" * 17 * place)) for place, each in enumerate(ends))
+    return homes[start:end]
+
+
+def _part(what: str, home: Home) -> Finding:
+    return error(
+        "subnet-in-use",
+        f"this host has {what}, and {home.text} of tenant {home.tenant} is a part of that network",
+        "who has an address there on that link is not reached by this host, nor reaches it",
+        hint="give the tenant another subnet, or the link a prefix without it",
     )
 
 

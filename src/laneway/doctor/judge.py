@@ -9,21 +9,31 @@ from laneway.doctor.finding import ORDER
 
 if TYPE_CHECKING:
     from laneway.doctor.finding import Finding
+    from laneway.plan.answers import Unheard
     from laneway.plan.conflicts import Collision
+    from laneway.plan.taken import Taken
     from laneway.policy.model import PolicySet
     from laneway.state.diagnosis import Diagnosis
 
 
-def judge(seen: Diagnosis, policy: PolicySet | None = None, collisions: tuple[Collision, ...] = ()) -> list[Finding]:
+def judge(
+    seen: Diagnosis,
+    policy: PolicySet | None = None,
+    collisions: tuple[Collision, ...] = (),
+    taken: tuple[Taken, ...] = (),
+    unheard: tuple[Unheard, ...] = (),
+) -> list[Finding]:
     """Return what of the host would break `policy`, the worst first; without one, what would break any.
 
-    `collisions` is what `laneway.plan.conflicts` finds of others' in the way.
+    `collisions` is what `laneway.plan.conflicts` finds of others' in the way, `taken` and `unheard` what
+    `laneway.plan.taken` and `laneway.plan.answers` find.
     """
     found = [
         *platform.judge(seen),
         *software.judge(seen, policy),
         *switches.judge(seen, policy),
-        *claims.judge(seen, policy, collisions),
+        *claims.judge(seen, policy, collisions, taken),
+        *switches.answers(unheard),
     ]
     if policy is not None:
         found += [*uplinks.judge(seen, policy), *capacity.judge(seen, policy)]

@@ -8,9 +8,10 @@ from laneway.doctor.finding import error, info, sysctl, warning
 from laneway.policy.model import AUTO
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from laneway.doctor.finding import Finding
+    from laneway.plan.answers import Unheard
     from laneway.policy.model import PolicySet, Uplink
     from laneway.state.diagnosis import Diagnosis
     from laneway.state.facts import ForeignFibRule
@@ -35,6 +36,13 @@ def judge(seen: Diagnosis, policy: PolicySet | None) -> Iterator[Finding]:
         yield error("ipv6-off", "IPv6 is turned off on this host", why, command)
     for uplink in policy.uplinks if policy else ():
         yield from _uplink(seen, uplink, families)
+
+
+def answers(unheard: Iterable[Unheard]) -> Iterator[Finding]:
+    """Yield what of the operator's own routing the answers of the host's services no longer follow."""
+    for each in unheard:
+        why = "whoever is reached by that alone, an operator behind a VPN say, gets no answer from this host any more"
+        yield warning("answers-elsewhere", each.what, why, *each.commands)
 
 
 def _default_rules(seen: Diagnosis) -> Iterator[Finding]:

@@ -53,7 +53,7 @@ def all_hold(matches: Sequence[Match], skb: Skb, terrain: Terrain) -> bool:
 def _holds(match: Match, skb: Skb, terrain: Terrain) -> bool:  # noqa: C901, PLR0911, PLR0912  one case a kind
     match match:
         case InInterface(name):
-            return skb.arrives == name
+            return skb.arrives.startswith(name[:-1]) if name.endswith("+") else skb.arrives == name
         case OutInterface(name):
             return skb.leaves == name
         case FromGroup(group):

@@ -81,7 +81,10 @@ class _Advice:
             case "host" | "no-lane" | "others-gateway":
                 yield from self._host(what)
             case "not-a-router":
-                yield "the host is no router for the internet: publish a port of a workload instead"
+                yield (
+                    "the host is no router for others' networks, as before laneway: publish a port of a workload, "
+                    "or accept the packet in chain LANEWAY-USER"
+                )
             case "unmarked" | "pin" | "invalid":
                 yield "what laneway programmed was changed by somebody else; `laneway apply` mends it"
             case "elsewhere":

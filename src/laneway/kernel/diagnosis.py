@@ -9,7 +9,7 @@ from struct import Struct
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from laneway.errors import HostRefused
-from laneway.kernel import foreign, other_software, sysctls, underlay
+from laneway.kernel import foreign, listeners, other_software, sysctls, underlay
 from laneway.kernel.files import TABLE_NAMES
 from laneway.kernel.iptables_variant import PROGRAMS, detect_variant, has_variant, other_variant
 from laneway.kernel.link_messages import (
@@ -89,6 +89,7 @@ def look_over(
         underlay=look.at("addresses and routes", underlay.read, Underlay()),
         sysctls=look.at("sysctls", lambda: sysctls.read(watched_sysctls(tuple(uplinks))), {}),
         foreign=look.at("what belongs to others", lambda: _foreign(variant, names, root), Foreign()),
+        listeners=listeners.read(),
         in_force=look.at("ip rules", _in_force, otherwise=False),
         trials=look.at("what the kernel can do", lambda: _trials(variant), ()),
         missing_tools=tuple(_missing_tools(wanted, variant)),
@@ -134,15 +135,17 @@ def _foreign(variant: Variant | None, names: frozenset[str], root: Path) -> Fore
         everybodys = list(links(kernel.dump(RTM_GETLINK, DUMP_LINKS)))
         held = addresses(kernel.dump(RTM_GETADDR, DUMP_ADDRESSES))
         their_links, their_addresses = foreign.links_and_addresses(everybodys, held)
+        apart, ways = foreign.other_routes(kernel, everybodys)
         fib_rules, marks = foreign.fib_rules(rules(kernel.dump(RTM_GETRULE, DUMP_RULES)))
         return Foreign(
             links=their_links,
             netns=names,
             addresses=their_addresses,
             fib_rules=fib_rules,
-            routes=foreign.other_routes(kernel, everybodys),
+            routes=apart,
             marks=(*marks, *(foreign_marks().marks if variant is not None else ())),
             table_names=foreign.table_names(root),
+            ways=ways,
         )
 
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from laneway.kernel import sysctls
+from laneway.kernel import listeners, sysctls
 from laneway.kernel.link_messages import OUR_GROUPS
+from laneway.kernel.netns import LOOPBACK
 from laneway.kernel.route_messages import ROUTE_TYPES, RTM_GETROUTE, dump_routes, routes
 from laneway.state.facts import HostFacts, UplinkRoute
 from laneway.state.prefix import IPV6, Prefix
 from laneway.state.routing import MAIN_TABLE, RouteKind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from laneway.kernel.link_messages import SeenLink
     from laneway.kernel.netlink import NetlinkSocket
@@ -33,6 +34,8 @@ def read(
     indexes = {link.number: link.name for link in theirs if link.name in uplinks}
     by_link = {name: _main_routes(kernel, index) for index, name in sorted(indexes.items(), key=lambda item: item[1])}
     keys = [*sysctls.HOST_KEYS, *(key.format(name) for name in sorted(set(uplinks)) for key in sysctls.UPLINK_KEYS)]
+    listening = frozenset(_listening(theirs, priors))
+    keys += (sysctls.ACCEPT_RA.format(name) for name in sorted(listening.difference(uplinks)))
     present = sysctls.read(keys)  # of an interface that is gone, there is none to have a prior value
     return HostFacts(
         variant=variant,
@@ -40,7 +43,24 @@ def read(
         gateways=_gateways(by_link),
         uplink_routes=_uplink_routes(by_link),
         sysctls=present | {key: priors[key] for key in present if key in priors},
+        listeners=listeners.read(),
+        listening=listening,
     )
+
+
+def _listening(theirs: Sequence[SeenLink], priors: Mapping[str, str]) -> Iterator[str]:
+    """Yield the links of others that may learn from router advertisements, and those that laneway let go on so.
+
+    A router may be heard for the first time after the change, as when a host starts: so it is not asked what a link
+    has learnt until now. What a port receives is its bridge's or bond's; in a VRF a link still speaks for itself.
+    """
+    kinds = {link.number: link.kind for link in theirs}
+    alone = [each for each in theirs if not each.master or kinds.get(each.master) == "vrf"]
+    without = sysctls.read(sysctls.DISABLE_IPV6.format(each.name) for each in alone)
+    for link in alone:
+        deaf = link.name == LOOPBACK or without.get(sysctls.DISABLE_IPV6.format(link.name)) != "0"
+        if sysctls.ACCEPT_RA.format(link.name) in priors or (link.up and not deaf):
+            yield link.name
 
 
 def _main_routes(kernel: NetlinkSocket, link: int) -> list[SeenRoute]:

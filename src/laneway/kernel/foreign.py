@@ -18,16 +18,17 @@ from laneway.kernel.route_messages import (
     dump_routes,
     has_our_protocol,
     in_reserved_table,
+    leads_by_main,
     routes,
 )
 from laneway.kernel.rule_selectors import suppressors
-from laneway.state.facts import ForeignFibRule, ForeignRoute, MarkUse, TableName
+from laneway.state.facts import ForeignFibRule, ForeignRoute, ForeignWay, MarkUse, TableName
 from laneway.state.links import HOST, LinkKey
 from laneway.state.prefix import Prefix, address_text
 from laneway.state.routing import RuleAction
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from laneway.kernel.link_messages import SeenAddress, SeenLink
@@ -103,13 +104,22 @@ def fib_rules(rules: Iterable[SeenRule]) -> tuple[tuple[ForeignFibRule, ...], tu
     return found, tuple(sorted(uses))
 
 
-def other_routes(kernel: NetlinkSocket, links: Iterable[SeenLink]) -> tuple[ForeignRoute, ...]:
-    """Return the routes of others outside the tables main, local and default."""
-    # A host may carry the whole Internet's routes in main: let those go unread.
-    dumped = kernel.dump(RTM_GETROUTE, dump_routes())
-    theirs = list(routes([body for body in dumped if not in_reserved_table(body) and not has_our_protocol(body)]))
+def other_routes(
+    kernel: NetlinkSocket, links: Sequence[SeenLink]
+) -> tuple[tuple[ForeignRoute, ...], tuple[ForeignWay, ...]]:
+    """Return the routes of others outside the tables main, local and default, and where main leads by their links."""
+    dumped = [body for body in kernel.dump(RTM_GETROUTE, dump_routes()) if not has_our_protocol(body)]
     names = {link.number: link.name for link in links}
-    return tuple(sorted(ForeignRoute(seen.table, route_text(seen, names)) for seen in theirs))
+    theirs = {link.number for link in links if link.group not in OUR_GROUPS}
+    apart = routes([body for body in dumped if not in_reserved_table(body)])
+    main = routes([body for body in dumped if leads_by_main(body)])
+    ways = (
+        ForeignWay(names[hop.link], seen.to, route_text(seen, names))
+        for seen in main
+        for hop in seen.hops
+        if hop.link in theirs
+    )
+    return tuple(sorted(ForeignRoute(seen.table, route_text(seen, names)) for seen in apart)), tuple(sorted(ways))
 
 
 def route_text(seen: SeenRoute, names: dict[int, str]) -> str:

@@ -44,6 +44,7 @@ class LinuxHost:
         self._chains = chains
         self._others = others
         self._root = root
+        self._others_seen: Foreign | None = None  # as long as what follows
         self._seen: _Seen | None = None  # by the last reading, until a step may have changed it
         self._peers: dict[int, LinkKey] = {}  # as the last reading found them
         self._known = Known()  # its messages
@@ -54,7 +55,7 @@ class LinuxHost:
 
     def _look(self) -> tuple[HostState, _Seen]:
         """Read the host anew, and keep what was seen besides for the questions about others that follow."""
-        self._seen = None
+        self._seen = self._others_seen = None
         state = HostState()
         with _without_collections(), NetlinkSocket() as kernel:
             self._known = Known()
@@ -91,19 +92,24 @@ class LinuxHost:
     def foreign(self, tables: tuple[int, int], priorities: tuple[int, int]) -> Foreign:
         """Return what of others' laneway could collide with; raises HostRefused."""
         del tables, priorities  # everything is told: what of it collides is for the plan to say
+        if self._others_seen is not None:
+            return self._others_seen
         sight = (self._seen or self._look()[1]).sight
         their_links, addresses = foreign.links_and_addresses(sight.links, sight.addresses)
         fib_rules, marks = foreign.fib_rules(sight.rules)
         with NetlinkSocket() as kernel:
-            return Foreign(
+            apart, ways = foreign.other_routes(kernel, sight.links)
+            self._others_seen = Foreign(
                 links=their_links,
                 netns=sight.strangers,
                 addresses=addresses,
                 fib_rules=fib_rules,
-                routes=foreign.other_routes(kernel, sight.links),
+                routes=apart,
                 marks=(*marks, *self._chains.marks()),
                 table_names=foreign.table_names(self._root),
+                ways=ways,
             )
+        return self._others_seen
 
     def facts(self, uplink_interfaces: Sequence[str]) -> HostFacts:
         """Return the facts that compiling needs; raises HostRefused."""
@@ -118,7 +124,7 @@ class LinuxHost:
 
         Raises StepFailed with the first step that was refused; of those in bulk with it some may be done.
         """
-        self._seen = None
+        self._seen = self._others_seen = None
         with NetlinkSocket() as kernel:
             executors = self._executors(kernel)
             for (kind, op), group in groupby(steps, key=_lot):

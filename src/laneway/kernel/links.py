@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
+from contextlib import suppress
 from itertools import groupby
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from laneway.errors import StepFailed
@@ -28,7 +30,8 @@ from laneway.kernel.link_messages import (
 )
 from laneway.kernel.reasons import failed
 from laneway.plan.steps import Op, Step
-from laneway.state.links import HOST, Link, LinkKey, LinkKind
+from laneway.state.links import HOST, PROMOTE_SECONDARIES, Link, LinkKey, LinkKind
+from laneway.state.prefix import IPV4
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -207,4 +210,18 @@ def _add_address(kernel: NetlinkSocket, step: Step) -> Request:
 
 def _delete_address(kernel: NetlinkSocket, step: Step) -> Request | None:
     index = kernel.link_index(step.key.link)
-    return address_request(RTM_DELADDR, step.key.address, index) if index else None
+    if not index:
+        return None
+    if step.key.netns != HOST and step.key.address.family == IPV4:
+        _promote_secondaries(step.key.link)
+    return address_request(RTM_DELADDR, step.key.address, index)
+
+
+def _promote_secondaries(link: str) -> None:
+    """Let the link of a workload, whose network namespace this thread is in, keep the other addresses of a subnet.
+
+    As the kernel has it by default they go with the first one of theirs, and the routes with the last (__inet_del_ifa).
+    On the host a tenant's bridge has one address in a subnet.
+    """
+    with suppress(OSError):  # where it cannot be written, what is read back tells whether that mattered
+        Path(f"/proc/sys/{PROMOTE_SECONDARIES.format(link)}").write_text("1", encoding="ascii")

@@ -20,7 +20,7 @@ from laneway.kernel.netlink import (
 from laneway.plan.steps import Op
 from laneway.state.marks import FwMark
 from laneway.state.prefix import ANY, IPV4, IPV6, Prefix
-from laneway.state.routing import PLACE, PROTOCOL, FibRule, Route, RouteKey, RouteKind, RuleAction
+from laneway.state.routing import MAIN_TABLE, PLACE, PROTOCOL, FibRule, Route, RouteKey, RouteKind, RuleAction
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -100,6 +100,11 @@ DUMP_RULES = _RULE.pack(0, 0, 0, 0, 0, 0, 0)
 def in_reserved_table(body: bytes) -> bool:
     """Return whether a route of a dump is in main, local or default, from its header alone."""
     return body[4] in _RESERVED
+
+
+def leads_by_main(body: bytes) -> bool:
+    """Return whether a route of a dump is a unicast one in main and not the default, from its header alone."""
+    return body[4] == MAIN_TABLE and body[7] == ROUTE_TYPES[RouteKind.UNICAST] and bool(body[1])
 
 
 def has_our_protocol(body: bytes) -> bool:

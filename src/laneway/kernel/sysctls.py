@@ -19,9 +19,12 @@ _LONGEST = 4096  # bytes
 HOST_KEYS = ("net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding", "net/ipv4/conf/all/rp_filter")
 """Sysctls of the host's own that shape what laneway programs."""
 
+ACCEPT_RA = "net/ipv6/conf/{}/accept_ra"
+DISABLE_IPV6 = "net/ipv6/conf/{}/disable_ipv6"
+
 UPLINK_KEYS = (
     "net/ipv4/conf/{}/rp_filter",
-    "net/ipv6/conf/{}/accept_ra",
+    ACCEPT_RA,
     "net/ipv6/conf/{}/use_oif_addrs_only",
 )
 """The same, of each uplink's interface."""

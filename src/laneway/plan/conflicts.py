@@ -12,7 +12,7 @@ from laneway.plan.likely import likely_owner
 from laneway.state.links import HOST
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from laneway.lanes.field import MarkField
     from laneway.policy.model import HostSettings
@@ -41,9 +41,8 @@ class Collision:
         return {"what": self.what, "hint": self.remedy}
 
 
-def refuse_collisions(desired: HostState, foreign: Foreign, settings: HostSettings, field: MarkField) -> None:
+def refuse(found: Sequence[Collision]) -> None:
     """Raise Conflict, naming every collision, unless there is none."""
-    found = list(collisions(desired, foreign, settings, field))
     if found:
         raise Conflict("\n".join(each.text for each in found))
 

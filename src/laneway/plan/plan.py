@@ -14,6 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from laneway.compile.names import DNAT, USER, net_set
+from laneway.compile.sysctls import FORWARD6
 from laneway.plan.diff import Delta, diff
 from laneway.plan.implied import without_links
 from laneway.plan.steps import Op, Step
@@ -223,6 +224,9 @@ def _creation_rank(step: Step) -> Any:  # noqa: ANN401, PLR0911  keys of every k
             return (_WALLS_FIRST[key.table], key.family, jumps, -key.name.count("."), key)
         case "jumps":
             return (_WALLS_FIRST[key.table], key)
+        case "sysctls":
+            # Who begins to forward forgets what links learnt from routers that were not told to go on (addrconf.c).
+            return (key == FORWARD6, key)
         case "leftovers":
             return (LEFTOVERS.index(key.kind), _creation_rank(_inner(step)))
         case _:

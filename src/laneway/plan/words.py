@@ -15,7 +15,7 @@ from laneway.plan.rule_commands import (
     tool,
 )
 from laneway.plan.steps import Op
-from laneway.state.links import GROUP, HALF_MADE, HOST, Link, LinkKind
+from laneway.state.links import GROUP, HALF_MADE, HOST, PROMOTE_SECONDARIES, Link, LinkKind
 from laneway.state.prefix import IPV4, Prefix, address_text
 from laneway.state.routing import PLACE, PROTOCOL, RouteKind, RuleAction
 from laneway.state.sets import ASIDE
@@ -90,7 +90,11 @@ def _netns(step: Step) -> str:
 def _address(step: Step) -> str:
     nodad = " nodad" if step.key.address.family != IPV4 and step.op != Op.DELETE else ""
     inside, link = _inside(step.key.netns), shlex.quote(step.key.link)
-    return f"ip{inside} addr {_verb(step, 'replace', 'del')} {step.key.address} dev {link}{nodad}"
+    kept = ""
+    if step.op == Op.DELETE and inside and step.key.address.family == IPV4:
+        others = shlex.quote(f"{PROMOTE_SECONDARIES.format(step.key.link)}=1")
+        kept = f"ip netns exec {shlex.quote(step.key.netns)} sysctl -qw {others} && "
+    return f"{kept}ip{inside} addr {_verb(step, 'replace', 'del')} {step.key.address} dev {link}{nodad}"
 
 
 def _fib_rule(step: Step) -> str:

@@ -24,7 +24,7 @@ class XtTable(StrEnum):
 
 @part
 class InInterface(NamedTuple):
-    """`-i NAME`."""
+    """`-i NAME`; a plus sign at its end stands for any rest."""
 
     name: str
 

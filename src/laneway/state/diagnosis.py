@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from laneway.state.facts import Foreign, Variant
+from laneway.state.facts import Foreign, Listener, Variant
 from laneway.state.underlay import Underlay
 
 
@@ -61,6 +61,7 @@ class Diagnosis:
     underlay: Underlay = field(default_factory=Underlay)
     sysctls: dict[str, str] = field(default_factory=dict)
     foreign: Foreign = field(default_factory=Foreign)
+    listeners: frozenset[Listener] = frozenset()
     in_force: bool = False  # laneway's ip rules are there
     trials: tuple[Trial, ...] = ()  # those that failed
     missing_tools: tuple[tuple[str, str], ...] = ()  # program, and what brings it

@@ -20,14 +20,24 @@ class UplinkRoute(NamedTuple):
     via: bytes  # empty: on the link
 
 
+class Listener(NamedTuple):
+    """A socket at which the host itself takes what comes."""
+
+    protocol: Literal["tcp", "udp"]
+    port: int
+    address: bytes  # all zeros: every address, of IPv6 those of IPv4 too
+
+
 class HostFacts(NamedTuple):
-    """Facts of the host that are not laneway's to change, but that shape what it programs."""
+    """Facts of the host that are not laneway's to change, but that shape what it programs, or says."""
 
     variant: Variant
     interfaces: frozenset[str]  # links of the host that are administratively up
     gateways: Mapping[tuple[str, int], bytes] = {}  # main's default, by interface and family
     uplink_routes: tuple[UplinkRoute, ...] = ()
     sysctls: Mapping[str, str] = {}  # as before laneway: the recorded prior, else the present value
+    listeners: frozenset[Listener] = frozenset()
+    listening: frozenset[str] = frozenset()  # links of others that are up and may learn from router advertisements
 
 
 class MarkUse(NamedTuple):
@@ -52,6 +62,14 @@ class ForeignRoute(NamedTuple):
     text: str
 
 
+class ForeignWay(NamedTuple):
+    """A unicast route of table main, not the default, by a link of somebody else's."""
+
+    link: str
+    to: Prefix
+    text: str
+
+
 class TableName(NamedTuple):
     """A line of rt_tables or of a file in rt_tables.d that is not ours."""
 
@@ -70,3 +88,4 @@ class Foreign(NamedTuple):
     routes: tuple[ForeignRoute, ...] = ()  # in tables other than main, local and default
     marks: tuple[MarkUse, ...] = ()
     table_names: tuple[TableName, ...] = ()
+    ways: tuple[ForeignWay, ...] = ()

@@ -13,6 +13,9 @@ GROUP = 27767
 HOST = ""
 """The network namespace of the host itself, where other keys carry the name of a workload's."""
 
+PROMOTE_SECONDARIES = "net/ipv4/conf/{}/promote_secondaries"
+"""The sysctl of a link that keeps the other addresses of a subnet when the first one is deleted (ip-sysctl.rst)."""
+
 
 class LinkKind(StrEnum):
     """The kinds of link laneway makes, or in a new namespace finds."""

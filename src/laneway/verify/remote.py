@@ -6,6 +6,7 @@ laneway's. Those are told apart in `comparable`. What they show of a multipath r
 
 from __future__ import annotations
 
+import re
 import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 from laneway.compile.plumbing import SYSCTLS
 from laneway.errors import HostRefused
 from laneway.kernel.save_text import ours, saved_tables
-from laneway.kernel.sysctls import HOST_KEYS, UPLINK_KEYS
+from laneway.kernel.sysctls import ACCEPT_RA, DISABLE_IPV6, HOST_KEYS, UPLINK_KEYS
 from laneway.state.chains import LeftoverKey
 from laneway.state.facts import HostFacts, UplinkRoute
 from laneway.state.host import HostState, recorded_priors
@@ -72,11 +73,14 @@ class Seen:
     main: tuple[SeenRoute, ...]
     sysctls: Mapping[str, str]
     uncertain: frozenset[AddressKey]  # addresses on laneway's links that may be somebody else's
+    alone: frozenset[str]  # links of others that are no ports: their router advertisements are their own
 
     def facts(self, interfaces: Sequence[str]) -> HostFacts:
         """Return the facts that compiling needs."""
         priors = recorded_priors(self.state)
         keys = [*HOST_KEYS, *(key.format(each) for each in sorted(set(interfaces)) for key in UPLINK_KEYS)]
+        listening = frozenset(each for each in self.alone if self._listens(each, priors))
+        keys += (ACCEPT_RA.format(each) for each in sorted(listening.difference(interfaces)))
         present = {key: self.sysctls[key] for key in keys if key in self.sysctls}
         return HostFacts(
             self.variant,
@@ -84,7 +88,12 @@ class Seen:
             dict(_gateways(self.main, interfaces)),
             tuple(sorted(set(_uplink_routes(self.main, interfaces)))),
             present | {key: priors[key] for key in keys if key in priors},
+            listening=listening,
         )
+
+    def _listens(self, link: str, priors: Mapping[str, str]) -> bool:
+        able = link in self.links_up and self.sysctls.get(DISABLE_IPV6.format(link)) == "0"
+        return able or ACCEPT_RA.format(link) in priors
 
     def comparable(self, desired: HostState) -> HostState:
         """Return the state without the addresses that are not asked for and that nobody can say are laneway's."""
@@ -96,12 +105,23 @@ class Seen:
 def read(host: RemoteHost, wanted: Literal["auto", "legacy", "nft"] = "auto") -> Seen:
     """Return what of laneway's a host holds, and what it stands on; raises HostRefused when that cannot be read."""
     mark = f"@{secrets.token_hex(8)}@"
-    done = host.run(script(mark))
+    try:
+        done = host.run(script(mark))
+    except (AssertionError, LookupError, ValueError) as error:  # testinfra's, of the program that knows the host
+        raise HostRefused(
+            f"the host could not be reached: {_complaint(error)}", "is that program here, and does it know the host?"
+        ) from error
     if mark not in done.stdout:
         raise HostRefused(
             f"the host could not be reached: {done.stderr.strip() or 'it said nothing'}", "try ssh by hand"
         )
     return parse(sections(done.stdout, mark), wanted)
+
+
+def _complaint(error: Exception) -> str:
+    """Return what a program said, of the result that testinfra writes into its message, or else what the error says."""
+    said = re.search(r"_stderr=b(['\"])(.*?)(?:\\n)?\1\)", str(error))
+    return said[2] if said else f"{type(error).__name__}: {error}".partition("\n")[0]
 
 
 def parse(said: Said_, wanted: Literal["auto", "legacy", "nft"] = "auto") -> Seen:
@@ -131,7 +151,8 @@ def parse(said: Said_, wanted: Literal["auto", "legacy", "nft"] = "auto") -> See
         for each in parse_ip.routes(parse_ip.objects(text_of(said, f"main{family}")), family)
     )
     up = frozenset(each["ifname"] for each in links if parse_ip.is_up(each) and parse_ip.group_of(each) != GROUP)
-    return Seen(state, _underlay(addresses, main, sysctls), variant, up, main, sysctls, frozenset(uncertain))
+    alone = frozenset(parse_ip.own_listeners(links))
+    return Seen(state, _underlay(addresses, main, sysctls), variant, up, main, sysctls, frozenset(uncertain), alone)
 
 
 def _namespaces(said: Said_, state: HostState, peers: dict[int, LinkKey]) -> Iterator[AddressKey]:

@@ -1,0 +1,107 @@
+"""Whom a tenant's new subnet would cut off from this host: its neighbours on other links, and the operator."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from typing import TYPE_CHECKING, NamedTuple
+
+from laneway.plan.conflicts import Collision
+from laneway.state.links import HOST, LinkKey
+from laneway.state.prefix import IPV6, Prefix, address_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from laneway.state.facts import Foreign
+    from laneway.state.host import HostState
+
+_OTHER = "give the tenant another subnet"
+
+
+class Session(NamedTuple):
+    """The login that a command was typed in, as sshd tells it: SSH_CONNECTION of ssh(1)."""
+
+    client: Prefix
+    server: Prefix
+    port: int  # of the server
+
+
+class _Home(NamedTuple):
+    """A tenant's subnet, from its first to its last address."""
+
+    family: int
+    first: bytes
+    last: bytes
+    length: int
+    tenant: str
+
+    def __str__(self) -> str:
+        return f"{address_text(self.first)}/{self.length} of tenant {self.tenant}"
+
+
+def cut_off(
+    desired: HostState, observed: HostState, foreign: Foreign, session: Session | None = None
+) -> Iterator[Collision]:
+    """Yield the networks of others that a subnet which is new here would take from them, and who logged in from one.
+
+    What leads further, as the default route does, leads everywhere else as before. A subnet that is here already takes
+    nothing from anybody with the next change.
+    """
+    homes = _new_homes(desired, observed)
+    if not homes:
+        return
+    named = set()
+    for link, address in sorted(foreign.addresses):
+        home = _met(homes, address)
+        if home is not None:
+            named.add((link, home))
+            yield Collision(
+                f"link {link} has the address {address}, whose network overlaps {home}",
+                f"{_OTHER}; or, where nobody needs that address: ip addr del {address} dev {link}",
+            )
+    for way in foreign.ways:
+        home = _met(homes, way.to)
+        if home is not None and home.length <= way.to.length and (way.link, home) not in named:
+            yield Collision(
+                f"table main leads to a part of {home} by link {way.link}: {way.text}",
+                f"{_OTHER}; or, where nobody needs that route: ip route del {way.to} dev {way.link}",
+            )
+    # A name of another host or of another network namespace says nothing of this one.
+    if session is not None and any(address.address == session.server.address for _, address in foreign.addresses):
+        home = _met(homes, session.client)
+        if home is not None:
+            yield Collision(
+                f"you are logged in from {address_text(session.client.address)}, which would be in {home}: "
+                "this session would be lost",
+                f"{_OTHER}, or log in from elsewhere",
+            )
+
+
+def _new_homes(desired: HostState, observed: HostState) -> list[_Home]:
+    found = []
+    for key in desired.addresses.keys() - observed.addresses.keys():
+        first, last = _ends(key.address)
+        if key.netns == HOST and not _is_link_local(key.address):
+            alias = desired.links[LinkKey(HOST, key.link)].alias
+            found.append(_Home(key.address.family, first, last, key.address.length, alias.rpartition("tenant=")[2]))
+    return sorted(found)
+
+
+def _is_link_local(address: Prefix) -> bool:
+    return address.family == IPV6 and address.address[0] == 0xFE and address.address[1] & 0xC0 == 0x80  # noqa: PLR2004
+
+
+def _ends(network: Prefix) -> tuple[bytes, bytes]:
+    """Return the first and the last address of the network that an address is in."""
+    size = len(network.address)
+    below = (1 << (size * 8 - network.length)) - 1
+    first = int.from_bytes(network.address) & ~below
+    return first.to_bytes(size), (first | below).to_bytes(size)
+
+
+def _met(homes: Sequence[_Home], network: Prefix) -> _Home | None:
+    """Return the last of the homes, no two of which overlap, that overlaps a network."""
+    first, last = _ends(network)
+    place = bisect_right(homes, (network.family, last, b"\xff" * 17))
+    home = homes[place - 1] if place else None
+    return home if home and home.family == network.family and home.last >= first else None

@@ -1,0 +1,98 @@
+"""Published ports at which the host itself listens: what comes by the tenant's uplinks reaches the workload instead."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, NamedTuple
+
+from laneway.plan.conflicts import Collision
+from laneway.state.prefix import address_text, family_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from laneway.plan.cut_off import Session
+    from laneway.policy.model import PolicySet, Publish, Tenant, Workload
+    from laneway.state.facts import Foreign, Listener
+
+_REMEDY = 'publish another port, or at one address alone: publish = ["ADDRESS:PORT:PORT"]'
+
+
+class Door(NamedTuple):
+    """A published port."""
+
+    tenant: Tenant
+    workload: Workload
+    publish: Publish
+
+    @property
+    def text(self) -> str:
+        """Return whose it is."""
+        ports = f"{self.publish.host_ports}:{self.publish.ports}/{self.publish.protocol}"
+        return f"{self.tenant.name}/{self.workload.name} publishes {ports}"
+
+
+class Taken(NamedTuple):
+    """A published port at which the host listens."""
+
+    door: Door
+    listener: Listener
+
+    @property
+    def text(self) -> str:
+        """Return what it means."""
+        at, port = ip_address(self.listener.address), self.listener.port
+        where = f"[{at}]:{port}" if family_of(self.listener.address) != 4 else f"{at}:{port}"  # noqa: PLR2004
+        by = ", ".join(self.door.tenant.uplinks)
+        return f"{self.door.text}, and this host listens at {where}: what comes by {by} reaches the workload"
+
+
+def taken_ports(policy: PolicySet, listeners: Iterable[Listener]) -> Iterator[Taken]:
+    """Yield the published ports at which the host itself listens, each once for each port."""
+    by_port: dict[tuple[str, int], list[Listener]] = {}
+    for listener in sorted(listeners):
+        if not ip_address(listener.address).is_loopback:
+            by_port.setdefault((listener.protocol, listener.port), []).append(listener)
+    for door in _doors(policy) if by_port else ():
+        for (protocol, port), found in by_port.items():
+            if protocol == door.publish.protocol and port in door.publish.host_ports:
+                yield from (Taken(door, each) for each in [each for each in found if _meets(door, each)][:1])
+
+
+def _doors(policy: PolicySet) -> Iterator[Door]:
+    for tenant in policy.tenants:
+        for workload in tenant.workloads:
+            yield from (Door(tenant, workload, publish) for publish in workload.publish)
+
+
+def _meets(door: Door, listener: Listener) -> bool:
+    """Return whether the socket has an address that the port is published at."""
+    if not any(listener.address):
+        return True
+    families = {each.version for each in door.workload.addresses}
+    at = door.publish.host
+    return family_of(listener.address) in families and (at is None or at.packed == listener.address)
+
+
+def taken_login(
+    policy: PolicySet, before: PolicySet | None, foreign: Foreign, session: Session | None
+) -> Iterator[Collision]:
+    """Yield the ports that would newly be published and are that of the session: nobody could log in there again."""
+    if session is None:
+        return
+    links = {link for link, address in foreign.addresses if address.address == session.server.address}
+    known = {_identity(each) for each in _doors(before)} if before else set()
+    interfaces = {each.name: each.interface for each in policy.uplinks}
+    for door in _doors(policy):
+        publish = door.publish
+        here = publish.host is None or publish.host.packed == session.server.address
+        by_uplink = links & ({interfaces[each] for each in door.tenant.uplinks} | {"lo"})
+        ours = publish.protocol == "tcp" and session.port in publish.host_ports
+        if ours and here and by_uplink and _identity(door) not in known:
+            server = f"{address_text(session.server.address)} port {session.port}"
+            what = f"you are logged in at {server}, and {door.text}: nobody could log in there any more"
+            yield Collision(what, f"{_REMEDY}; or let sshd listen at another port, and log in there")
+
+
+def _identity(door: Door) -> tuple[object, ...]:
+    return door.tenant.name, door.workload.name, door.publish[:4]

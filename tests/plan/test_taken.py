@@ -1,0 +1,84 @@
+"""A published port at which the host itself listens is named; that of the operator's own login is refused."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address, ip_network
+
+import pytest
+
+from laneway.plan.cut_off import Session
+from laneway.plan.taken import taken_login, taken_ports
+from laneway.policy.model import PolicySet, Ports, Publish, Tenant, Workload
+from laneway.state.facts import Foreign, Listener
+from laneway.state.prefix import prefix
+from tests.worlds import NOWHERE, world
+
+EVERYWHERE4, EVERYWHERE6 = bytes(4), bytes(16)
+NORTHS = prefix("192.0.2.2").address
+ON_HOST = Foreign(addresses=frozenset({("eth0", prefix("192.0.2.2/24")), ("mgmt", prefix("172.31.0.1/24"))}))
+
+
+def publishing(first: int, last: int = 0, *, protocol: str = "tcp", at: str = "") -> PolicySet:
+    ports = Ports(first, last or first)
+    published = Publish(ip_address(at) if at else None, ports, ports, protocol, NOWHERE)  # type: ignore[arg-type]
+    git = Workload("git", (ip_address("10.20.0.10"),), (published,), NOWHERE)
+    return world(Tenant("acme", (ip_network("10.20.0.0/24"),), ("north",), NOWHERE, workloads=(git,)))
+
+
+@pytest.mark.parametrize(
+    ("listener", "where"),
+    [
+        pytest.param(Listener("tcp", 22, EVERYWHERE4), "0.0.0.0:22", id="at every address"),
+        pytest.param(Listener("tcp", 22, EVERYWHERE6), "[::]:22", id="of both families"),
+        pytest.param(Listener("tcp", 22, NORTHS), "192.0.2.2:22", id="at one"),
+        pytest.param(Listener("tcp", 22, bytes([127, 0, 0, 1])), "", id="on the host alone"),
+        pytest.param(Listener("tcp", 22, prefix("2001:db8::2").address), "", id="in a family that the workload lacks"),
+        pytest.param(Listener("udp", 22, EVERYWHERE4), "", id="another protocol"),
+        pytest.param(Listener("tcp", 23, EVERYWHERE4), "", id="another port"),
+    ],
+)
+def test_a_port_at_which_the_host_listens(listener: Listener, where: str) -> None:
+    found = [each.text for each in taken_ports(publishing(20, 22), [listener])]
+
+    expected = f"acme/git publishes 20-22:20-22/tcp, and this host listens at {where}: what comes by north reaches"
+    assert found == ([f"{expected} the workload"] if where else [])
+
+
+def test_two_sockets_at_a_port_are_named_once() -> None:
+    both = [Listener("tcp", 22, EVERYWHERE4), Listener("tcp", 22, EVERYWHERE6)]
+
+    assert len(list(taken_ports(publishing(22), both))) == 1
+
+
+def test_a_port_at_another_address_is_free() -> None:
+    assert not list(taken_ports(publishing(22, at="192.0.2.9"), [Listener("tcp", 22, NORTHS)]))
+
+
+@pytest.mark.parametrize(
+    ("policy", "server", "port", "refused"),
+    [
+        pytest.param(publishing(22), "192.0.2.2", 22, True, id="its port"),
+        pytest.param(publishing(20, 30), "192.0.2.2", 22, True, id="among others"),
+        pytest.param(publishing(22, at="192.0.2.2"), "192.0.2.2", 22, True, id="at its address"),
+        pytest.param(publishing(22, at="192.0.2.9"), "192.0.2.2", 22, False, id="at another address"),
+        pytest.param(publishing(22), "192.0.2.2", 2222, False, id="another port"),
+        pytest.param(publishing(22, protocol="udp"), "192.0.2.2", 22, False, id="another protocol"),
+        pytest.param(publishing(22), "172.31.0.1", 22, False, id="by a link that is no uplink"),
+        pytest.param(publishing(22), "192.0.2.77", 22, False, id="a login at another host"),
+    ],
+)
+def test_the_port_of_the_login(policy: PolicySet, server: str, port: int, refused: bool) -> None:  # noqa: FBT001  a case
+    session = Session(prefix("203.0.113.9"), prefix(server), port)
+
+    found = [each.text for each in taken_login(policy, None, ON_HOST, session)]
+
+    assert len(found) == refused
+    assert all("you are logged in at 192.0.2.2 port 22, and acme/git publishes" in each for each in found)
+
+
+def test_a_port_that_is_published_already_is_let_alone() -> None:
+    session = Session(prefix("203.0.113.9"), prefix("192.0.2.2"), 22)
+
+    assert not list(taken_login(publishing(22), publishing(22), ON_HOST, session))
+    assert list(taken_login(publishing(22), publishing(80), ON_HOST, session))
+    assert not list(taken_login(publishing(22), None, ON_HOST, None))
