@@ -56,7 +56,6 @@ class SeenAddress(NamedTuple):
     link: str
     address: Prefix
     protocol: int | None  # None: this iproute2, or this kernel, does not show it
-    kernels: bool  # a link-local one, which the kernel makes
     deprecated: bool
 
 
@@ -145,12 +144,10 @@ def addresses(links: Iterable[Mapping[str, Any]]) -> Iterator[SeenAddress]:
             if each.get("family") in {"inet", "inet6"}:
                 shown = each.get("protocol", each.get("proto"))
                 own = Prefix(_packed(each["local"]), int(each["prefixlen"]))
-                kernels = own.family == IPV6 and str(each.get("scope")) in {LINK_SCOPE, "link"}
                 yield SeenAddress(
                     link["ifname"],
                     own,
                     None if shown is None else _number(shown),
-                    kernels,
                     bool(each.get("deprecated")),
                 )
 
@@ -160,7 +157,7 @@ def owned_addresses(
 ) -> Iterator[tuple[AddressKey, bool]]:
     """Yield the addresses on `links` that may be laneway's, each with whether that is certain."""
     for each in seen:
-        if each.link in links and not each.kernels and each.protocol in {None, PROTOCOL}:
+        if each.link in links and each.protocol in {None, PROTOCOL}:
             yield AddressKey(netns, each.link, each.address), each.protocol is not None
 
 
