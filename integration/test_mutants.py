@@ -13,7 +13,7 @@ from laneway.compile.filter import KNOWN
 from laneway.lab.run import Lab
 from laneway.plan.plan import plan
 from laneway.policy.load import load_text
-from laneway.state.chains import ChainRule, Jump, MapMark, SaveMark, SetMark, Verdict
+from laneway.state.chains import ChainRule, Jump, MapMark, SaveMark, Verdict
 from laneway.state.host import HostState
 from laneway.state.marks import FwMark
 from laneway.state.prefix import ANY, IPV4, IPV6
@@ -193,7 +193,7 @@ MUTANTS: dict[str, Change] = {
     "mark: no classes": without("LANEWAY-CLASS", "class-bulk"),
     "mark: a refusing class missing": without("LANEWAY-CLASS", "class-mail"),
     "mark: classes reach everybody": rules(
-        "LANEWAY-CLASS", lambda rule: rule._replace(matches=()) if isinstance(rule.target, SetMark) else rule
+        "LANEWAY-CLASS-OF", lambda rule: rule._replace(matches=()) if isinstance(rule.target, Jump) else rule
     ),
     "mark: published by the wrong uplink": entries("lw-pub4-north", other_uplink),
     "mark: not remembered": rules("LANEWAY-MARK", lambda rule: None if isinstance(rule.target, SaveMark) else rule),

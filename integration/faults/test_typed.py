@@ -47,7 +47,7 @@ def left(host: Throwaway, *plan: str) -> list[str]:
     """Return what is left to do, but for addresses: ip(8) before 6.3 cannot give them laneway's mark."""
     ended = laneway(host, *plan)
     assert ended.code in (0, 4), ended
-    return [line for line in ended.out.splitlines() if " addr add " not in line]
+    return [line for line in ended.out.splitlines() if " addr replace " not in line]
 
 
 def test_a_plan_typed_makes_what_apply_makes(throwaway: Throwaway, variant: str) -> None:

@@ -145,6 +145,7 @@ def test_facts_tell_gateways_and_routes_of_uplinks(crowded: Throwaway) -> None:
         "net/ipv6/conf/all/forwarding": "0",
         "net/ipv6/conf/up0/accept_ra": "1",
         "net/ipv6/conf/up0/use_oif_addrs_only": "0",
+        "net/ipv6/conf/lwb-fake/accept_ra": "1",  # of others, whatever its name: it may learn from a router
     }
 
 
