@@ -30,6 +30,10 @@ if TYPE_CHECKING:
 _LOCK_WAIT = 5
 """Seconds to wait for the xtables lock. Without a limit iptables waits for ever."""
 
+_TIMEOUT = 30  # seconds
+_LINES = 1000
+"""Lines for which a second more is given: for chains by the ten thousand nft takes longer than in proportion."""
+
 _ATTEMPTS = 4
 """How often a table is written anew when somebody who takes no lock has changed it meanwhile."""
 
@@ -147,7 +151,7 @@ class IptablesChains:
         text = "".join(f"{line.text}\n" for line in lines)
         for attempt in range(_ATTEMPTS):
             try:
-                result = run_tool(argv, input=text)
+                result = run_tool(argv, input=text, timeout=_TIMEOUT + len(lines) / _LINES)
             except HostRefused as error:
                 raise StepFailed(lines[0].step, str(error), error.hint) from error
             if result.returncode != RESOURCE_PROBLEM or lock_was_held(result):
