@@ -22,11 +22,13 @@ NOBODY = "02:00:00:00:00:99"
 
 UPLINKS = ("eth0", "eth1")
 MOST_BRIDGES = 1000
-_STAND_IN = "crowd0"
-_STAND_IN_LINK = f"""
-ip link add {_STAND_IN} type veth peer name crowd1
-ip link set {_STAND_IN} up
-ip link set crowd1 up
+_STAND_INS = [f"crowd{number}" for number in range(64)]
+_STAND_IN_LINKS = f"""
+for name in {" ".join(_STAND_INS)}; do
+    ip link add $name type veth peer name $name-end
+    ip link set $name up
+    ip link set $name-end up
+done
 """
 _ANSWERS = Path(__file__).with_name("answers.py")
 _MANY = 1 << 20
@@ -122,11 +124,11 @@ class PacketHost:
         """Program laneway's data path for `count` busy tenants; only `measured` ones get their workloads.
 
         Of more than `MOST_BRIDGES` only they get their bridges too, with each of which the kernel holds up all
-        networking for 20 ms in the end: one link bears the addresses and the routes of all the others.
+        networking for 20 ms in the end: a few links bear the addresses and the routes of all the others.
         """
         there = {each.netns for each in measured}
         if count > MOST_BRIDGES:
-            self._host.sh(_STAND_IN_LINK)
+            self._host.sh(_STAND_IN_LINKS)
         text = crowd(count, variant=variant, busy=True)
         self._host.call(_lay, text, variant, there, count > MOST_BRIDGES)
         for each in measured:
@@ -252,14 +254,16 @@ def _without_workloads(state: HostState, there: set[str]) -> HostState:
 
 
 def _leave_out_bridges(state: HostState) -> None:
-    """Have one link stand in for the bridges without a port."""
+    """Have a few links stand in for the bridges without a port: to add to a link's addresses, it walks them all."""
     from laneway.state.links import LinkKind
+    from laneway.state.prefix import is_link_local
 
     in_use = {link.master for link in state.links.values()}
-    bridges = {key.name for key, link in state.links.items() if link.kind == LinkKind.BRIDGE and key.name not in in_use}
-    state.links = {key: link for key, link in state.links.items() if key.name not in bridges}
-    state.sysctls = {key: value for key, value in state.sysctls.items() if bridges.isdisjoint(key.split("/"))}
-    state.addresses = {key._replace(link=_STAND_IN) if key.link in bridges else key: None for key in state.addresses}
-    state.routes = {
-        key: route._replace(dev=_STAND_IN) if route.dev in bridges else route for key, route in state.routes.items()
-    }
+    alone = [key.name for key, link in state.links.items() if link.kind == LinkKind.BRIDGE and key.name not in in_use]
+    bearer = {bridge: _STAND_INS[number % len(_STAND_INS)] for number, bridge in enumerate(alone)}
+    state.links = {key: link for key, link in state.links.items() if key.name not in bearer}
+    state.sysctls = {key: value for key, value in state.sysctls.items() if bearer.keys().isdisjoint(key.split("/"))}
+    # No packet asks for the link-local address of any of them.
+    borne = (key for key in state.addresses if key.link not in bearer or not is_link_local(key.address))
+    state.addresses = {key._replace(link=bearer.get(key.link, key.link)): None for key in borne}
+    state.routes = {key: route._replace(dev=bearer.get(route.dev, route.dev)) for key, route in state.routes.items()}

@@ -112,6 +112,10 @@ ip addr add 172.31.0.1/24 dev $1; ip -n $1 addr add 172.31.0.7/24 dev eth0; ip -
 ip addr add 172.32.0.1/24 dev $2; ip -n $2 addr add 172.32.0.7/24 dev eth0; ip -n $2 route add default via 172.32.0.1
 ip addr add fd91::1/64 dev $1 nodad; ip -n $1 addr add fd91::7/64 dev eth0 nodad; ip -n $1 route add default via fd91::1
 ip addr add fd92::1/64 dev $2 nodad; ip -n $2 addr add fd92::7/64 dev eth0 nodad; ip -n $2 route add default via fd92::1
+for name in $1 $2; do
+    until ip -6 addr show dev $name scope link -tentative | grep -q fe80; do sleep 0.1; done
+    until ip -n $name -6 addr show dev eth0 scope link -tentative | grep -q fe80; do sleep 0.1; done
+done
 """
 
 

@@ -67,11 +67,11 @@ def restore_tools(host: Throwaway, variant: str) -> None:
 
 def impatient() -> None:
     """Have this process wait for no tool longer than a second."""
-    from laneway.kernel import tools
+    from laneway.kernel import restore_chains, tools
 
     defaults = tools.run_tool.__kwdefaults__
     assert defaults is not None
-    defaults["timeout"] = 1
+    defaults["timeout"] = restore_chains._TIMEOUT = 1
 
 
 def few_files() -> None:

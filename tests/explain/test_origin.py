@@ -130,8 +130,9 @@ def test_json_says_at_least_what_was_promised(here: Ground) -> None:
     assert next(each for each in hops if each["lane"] == "acme.south") == {
         "stage": "mangle PREROUTING",
         "effect": "marks it",
-        "object": "LANEWAY-TAKE.1.2:1",
-        "rule": '-A LANEWAY-TAKE.1.2 -m comment --comment "lw:acme:class-bulk" -j MARK --set-xmark 0x120000/0xffff0000',
+        "object": "LANEWAY-CLASS-OF.2:1",
+        "rule": '-A LANEWAY-CLASS-OF.2 -p tcp -m tcp --dport 443 -m comment --comment "lw:acme:class-bulk" '
+        "-g LANEWAY-TAKE.2",
         "entry": None,
         "policy": "acme.toml:21",
         "mark": "0x120000",
@@ -150,7 +151,7 @@ def test_a_person_reads_this(here: Ground) -> None:
         "workload acme-web sends it as 10.20.0.10 link lwvovgsrs3g357m acme.toml:14",
         "raw passes (anti spoof) LANEWAY-RAW:1 (lw-src4 10.20.0.0/24,lwb-acme) acme.toml:10",
         "mangle marks it acme.north (tenant) LANEWAY-FROM:2 (lw-src4 10.20.0.0/24,lwb-acme) acme.toml:10",
-        "mangle marks it acme.refused (class no-mail) LANEWAY-TAKE.2.2:1 acme.toml:26",
+        "mangle marks it acme.refused (class no-mail) LANEWAY-CLASS-OF.2:2 acme.toml:26",
         "ip rule refuses it ip rule 10589",
         "pref 10589 fwmark 0x100000/0xffff0000 prohibit protocol 147",
     ]

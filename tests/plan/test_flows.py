@@ -5,10 +5,12 @@ from __future__ import annotations
 from ipaddress import ip_address
 
 from laneway.apply.target import target
+from laneway.compile.names import TAKE
 from laneway.lanes.field import MarkField
 from laneway.plan.flows import closed_flows, moved_flows
 from laneway.plan.plan import plan
 from laneway.policy.model import Allow, PolicySet, Ports, Service, Tenant
+from laneway.state.chains import ChainKey, XtTable
 from laneway.state.flows import Closed, Doors, Ends
 from laneway.state.host import HostState
 from laneway.state.marks import FwMark
@@ -149,6 +151,18 @@ def test_another_class_moves_what_the_tenant_began_in_any_lane_and_not_what_came
     assert not doors.lead(begun._replace(source=DB, mark=FIELD.mark(3, 2).value))
     assert not doors.lead(Ends(HOST, HOST, WEB, 6, 8001, mark=FIELD.mark(2, 2).value))
     assert forgotten(before, after) == ()
+
+
+def test_the_uplink_of_classes_flushed_by_somebody_moves_the_flows_of_who_has_such_a_class() -> None:
+    observed = target(world(ACME, GLOBEX._replace(classes=())), HostState(), FACTS).desired
+    take = ChainKey(4, XtTable.MANGLE, f"{TAKE}2")
+    flushed = observed.replaced(chains={**observed.chains, take: ()})
+
+    doors = Doors(closed_flows(plan(observed, flushed), observed, FIELD))
+
+    begun = Ends(WEB, HOST, HOST, 6, 443, mark=FIELD.mark(2, 1).value, seen_as=HOST)
+    assert doors.lead(begun)
+    assert not doors.lead(begun._replace(source=DB, mark=FIELD.mark(3, 1).value))
 
 
 def test_what_only_comes_closes_nothing() -> None:

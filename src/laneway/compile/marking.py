@@ -26,7 +26,7 @@ from laneway.compile.names import (
     src_set,
 )
 from laneway.compile.sets import ICMP
-from laneway.lanes.field import HOST_OWNER
+from laneway.lanes.field import HOST_OWNER, NO_UPLINK
 from laneway.policy.services import PROTOCOLS
 from laneway.state.chain_text import canonical
 from laneway.state.chains import (
@@ -63,7 +63,7 @@ from laneway.state.chains import (
 )
 from laneway.state.links import GROUP
 from laneway.state.marks import FwMark
-from laneway.state.prefix import FAMILIES, IPV6, Prefix, of_network, prefix
+from laneway.state.prefix import FAMILIES, IPV6, LINK_LOCAL, Prefix, of_network, prefix
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,7 +75,6 @@ if TYPE_CHECKING:
 NEIGHBOUR_DISCOVERY = (133, 135, 136)
 """ICMPv6 types of router solicitation, neighbour solicitation and advertisement (RFC 4861)."""
 
-LINK_LOCAL = prefix("fe80::/10")
 UNSPECIFIED = prefix("::/128")
 TENANTS = FromGroup(GROUP)
 
@@ -232,7 +231,8 @@ def _class_chains(scene: Scene, residents: list[Resident], family: int) -> dict[
         own = (Mark(field.by_owner(resident.owner)),)
         leads = ChainRule(own, Jump(name, goto=True), comment(resident.tenant.name, "classes"))
         entries.append(Entry(resident.owner, resident.owner, (leads,)))
-        chains.update(_classes_of(scene, resident, family))
+        chains[name] = _classes_of(scene, resident, family)
+    chains.update(_takes(scene, residents))
     tree = dispatch(CLASS, entries, ByOwner(field))
     return {**tree, CLASS: (*_classless(family), *tree[CLASS]), **chains}
 
@@ -251,28 +251,33 @@ def _classless(family: int) -> Iterator[ChainRule]:
     yield ChainRule(home, Verdict.RETURN, comment("-", "home"))
 
 
-def _classes_of(scene: Scene, resident: Resident, family: int) -> Iterator[tuple[str, Chain]]:
-    """Yield the chain of a tenant's classes, and for each class that has a lane the one that gives its mark.
+def _classes_of(scene: Scene, resident: Resident, family: int) -> Chain:
+    """Return the chain of a tenant's classes.
 
     MARK does not end the walk (iptables-extensions(8)), a goto does. To ask for the mark afterwards would not do: while
     uplinks change places the packet may have it from the set, and miss the classes further down.
     """
     rules: list[ChainRule] = []
-    for number, each in enumerate(resident.tenant.classes, 1):
+    for each in resident.tenant.classes:
         note = comment(resident.tenant.name, f"class-{each.name}")
-        target: Verdict | Jump = Verdict.DROP
-        if each.action != "drop":
-            take = f"{TAKE}{number}.{resident.owner}"
-            target = Jump(take, goto=True)
-            yield take, (ChainRule((), SetMark(_lane_of(scene, resident, each)), note),)
+        target = Verdict.DROP if each.action == "drop" else Jump(f"{TAKE}{_uplink_of(scene, each)}", goto=True)
         rules += [canonical(ChainRule(matches, target, note)) for matches in class_matches(each.match, family)]
-    yield f"{CLASS_OF}{resident.owner}", tuple(rules)
+    return tuple(rules)
 
 
-def _lane_of(scene: Scene, resident: Resident, traffic_class: TrafficClass) -> FwMark:
-    if traffic_class.uplink is None:
-        return scene.lanes.refusal(resident.tenant.name)
-    return next(lane.mark for lane in resident.lanes if lane.way.uplink.name == traffic_class.uplink)
+def _takes(scene: Scene, residents: list[Resident]) -> Iterator[tuple[str, Chain]]:
+    """Yield for each uplink that a class is by, and for what is refused, the chain that sets those bits of the mark.
+
+    The bits that say whose the packet is are there already, so the tenants can share it.
+    """
+    classes = [each for resident in residents for each in resident.tenant.classes if each.action != "drop"]
+    for number, name in sorted({_uplink_of(scene, each): each.uplink or "-" for each in classes}.items()):
+        rule = ChainRule((), SetMark(scene.lanes.field.by_uplink(number)), comment(name, "take"))
+        yield f"{TAKE}{number}", (rule,)
+
+
+def _uplink_of(scene: Scene, traffic_class: TrafficClass) -> int:
+    return NO_UPLINK if traffic_class.uplink is None else scene.lanes.uplinks[traffic_class.uplink]
 
 
 def class_matches(match: ClassMatch, family: int) -> Iterator[tuple[Match, ...]]:

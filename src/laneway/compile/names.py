@@ -21,7 +21,7 @@ CLASS_OF = "LANEWAY-CLASS-OF."
 """With an owner number: the chain of one tenant's classes."""
 
 TAKE = "LANEWAY-TAKE."
-"""With a number among the tenant's classes and an owner number: the chain that gives a class its lane."""
+"""With an uplink number: the chain that gives the packets of a class that uplink; 0: of one that refuses them."""
 
 IN = "LANEWAY-IN"
 OUT = "LANEWAY-OUT"

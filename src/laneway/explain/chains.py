@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from laneway.compile.names import TAKE
 from laneway.explain.hop import InChain, Trail, Verdict
 from laneway.explain.matching import all_hold, entry_of
 from laneway.explain.translation import masquerade_address
@@ -69,11 +70,14 @@ class Hook(NamedTuple):
                     return ending if isinstance(ending, Verdict) else None
         return None
 
-    def _chain(self, name: str) -> Ending | None:
-        """Return what ended the walk, or None when it goes on where the chain was called from."""
+    def _chain(self, name: str, by: InChain | None = None) -> Ending | None:
+        """Return what ended the walk, or None when it goes on where the chain was called from.
+
+        `by` is told instead of the chain's own rules.
+        """
         key = ChainKey(self.skb.family, self.table, name)
         for number, rule in enumerate(self.terrain.chain(key), 1):
-            place = InChain(key, number, rule)
+            place = by or InChain(key, number, rule)
             if isinstance(rule, ForeignRule):
                 self.trail.add(self.stage, "is not laneway's and was passed over", place)
             elif all_hold(rule.matches, self.skb, self.terrain):
@@ -82,8 +86,11 @@ class Hook(NamedTuple):
                         self.trail.add(self.stage, "returns", place, minor=True, entry=self._entry(rule.matches))
                         return None
                     case Jump(chain, goto):
-                        self.trail.add(self.stage, f"goes to {chain}", place, minor=True)
-                        ending = self._chain(chain)
+                        # A class's uplink is what the class is for: that rule of many tenants' is told as the class's.
+                        by = place if chain.startswith(TAKE) else None
+                        if by is None:
+                            self.trail.add(self.stage, f"goes to {chain}", place, minor=True)
+                        ending = self._chain(chain, by)
                         # What a chain was gone to with goto returns from, returns from this one as well.
                         if goto or ending is not None:
                             return ending

@@ -5,14 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from laneway.explain.terrain import holds
-from laneway.state.prefix import IPV4, prefix
+from laneway.state.prefix import IPV4, is_link_local, prefix
 
 if TYPE_CHECKING:
     from laneway.explain.terrain import Terrain
     from laneway.state.prefix import Prefix
     from laneway.state.underlay import HostAddress
-
-LINK_LOCAL = prefix("fe80::/10")
 
 LABELS = (
     (prefix("::1/128"), 0),
@@ -57,7 +55,7 @@ def _select4(addresses: list[Prefix], nexthop: bytes) -> bytes | None:
 
 def own_address6(addresses: tuple[HostAddress, ...], *, link: str, to: bytes) -> bytes | None:
     """Return the source by the rules that tell global addresses apart (RFC 6724, 5: rules 1, 3, 5, 6 and 8)."""
-    usable = [each for each in addresses if len(each.address.address) > IPV4 and not holds(LINK_LOCAL, each.address[0])]
+    usable = [each for each in addresses if len(each.address.address) > IPV4 and not is_link_local(each.address)]
     usable = [each for each in usable if each.link != "lo"]
 
     def rank(each: HostAddress) -> tuple[bool, bool, bool, bool, int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
-from laneway.compile.names import TAKE
+from laneway.compile.names import CLASS_OF
 from laneway.explain.hop import InChain, OnWay, Verdict
 from laneway.explain.packet import ICMP, TCP, UDP, FromOutside, FromWorkload
 from laneway.state.chains import ChainRule
@@ -154,7 +154,7 @@ class _Advice:
     def _refusing_class(self) -> str:
         """Return the advice about the class that gave the packet the mark of what is refused."""
         for hop in self.told.walk.forward.hops:
-            if isinstance(hop.thing, InChain) and hop.thing.key.name.startswith(TAKE) and not hop.minor:
+            if isinstance(hop.thing, InChain) and hop.thing.key.name.startswith(CLASS_OF) and not hop.minor:
                 rule = hop.thing.rule
                 comment = rule.comment if isinstance(rule, ChainRule) else ""
                 return self._class(comment.rpartition(":class-")[2], hop)

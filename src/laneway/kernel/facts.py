@@ -9,7 +9,7 @@ from laneway.kernel.link_messages import OUR_GROUPS
 from laneway.kernel.netns import LOOPBACK
 from laneway.kernel.route_messages import ROUTE_TYPES, RTM_GETROUTE, dump_routes, routes
 from laneway.state.facts import HostFacts, UplinkRoute
-from laneway.state.prefix import IPV6, Prefix
+from laneway.state.prefix import is_link_local
 from laneway.state.routing import MAIN_TABLE, RouteKind
 
 if TYPE_CHECKING:
@@ -83,17 +83,12 @@ def _gateways(by_link: Mapping[str, Sequence[SeenRoute]]) -> dict[tuple[str, int
     return found
 
 
-def _is_link_local(to: Prefix) -> bool:
-    """Return whether a route is the kernel's own for fe80::/10, which every link has (RFC 4291, 2.5.6)."""
-    return to.family == IPV6 and to.address[0] == 0xFE and to.address[1] & 0xC0 == 0x80  # noqa: PLR2004
-
-
 def _uplink_routes(by_link: Mapping[str, Sequence[SeenRoute]]) -> tuple[UplinkRoute, ...]:
     found = {
         UplinkRoute(name, route.to, hop.via)
         for name, seen in by_link.items()
         for route in seen
         for hop in route.hops
-        if route.to.length and not _is_link_local(route.to)
+        if route.to.length and not is_link_local(route.to)
     }
     return tuple(sorted(found))

@@ -151,7 +151,7 @@ class IptablesChains:
         text = "".join(f"{line.text}\n" for line in lines)
         for attempt in range(_ATTEMPTS):
             try:
-                result = run_tool(argv, input=text, timeout=_TIMEOUT + len(lines) / _LINES)
+                result = run_tool(argv, input=text, timeout=_TIMEOUT + len(lines) // _LINES)
             except HostRefused as error:
                 raise StepFailed(lines[0].step, str(error), error.hint) from error
             if result.returncode != RESOURCE_PROBLEM or lock_was_held(result):

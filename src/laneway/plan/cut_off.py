@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from laneway.plan.conflicts import Collision
 from laneway.state.links import HOST, LinkKey
-from laneway.state.prefix import IPV6, Prefix, address_text
+from laneway.state.prefix import Prefix, address_text, is_link_local
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -81,14 +81,10 @@ def _new_homes(desired: HostState, observed: HostState) -> list[_Home]:
     found = []
     for key in desired.addresses.keys() - observed.addresses.keys():
         first, last = _ends(key.address)
-        if key.netns == HOST and not _is_link_local(key.address):
+        if key.netns == HOST and not is_link_local(key.address):
             alias = desired.links[LinkKey(HOST, key.link)].alias
             found.append(_Home(key.address.family, first, last, key.address.length, alias.rpartition("tenant=")[2]))
     return sorted(found)
-
-
-def _is_link_local(address: Prefix) -> bool:
-    return address.family == IPV6 and address.address[0] == 0xFE and address.address[1] & 0xC0 == 0x80  # noqa: PLR2004
 
 
 def _ends(network: Prefix) -> tuple[bytes, bytes]:

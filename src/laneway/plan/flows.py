@@ -14,7 +14,7 @@ from laneway.lanes.field import HOST_OWNER
 from laneway.lanes.leases import PATH, holders
 from laneway.plan.standing import through
 from laneway.plan.steps import Op
-from laneway.state.chains import ChainRule, Dnat, Mark, Masquerade, Protocol, SetConnMark, Snat, XtTable
+from laneway.state.chains import ChainRule, Dnat, Jump, Mark, Masquerade, Protocol, SetConnMark, Snat, XtTable
 from laneway.state.flows import Closed
 from laneway.state.prefix import FAMILIES
 from laneway.state.routing import PLACE, RuleAction
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from laneway.lanes.field import MarkField
     from laneway.plan.steps import Step
-    from laneway.state.chains import Chain
+    from laneway.state.chains import Chain, ChainKey
     from laneway.state.host import HostState
     from laneway.state.marks import FwMark
     from laneway.state.routing import FibRule
@@ -120,17 +120,20 @@ def _of_classes(steps: Sequence[Step], desired: HostState, field: MarkField) -> 
 
     What came in by an uplink, to a published port, no class is about.
     """
-    owners = {
-        int(step.key.name.rpartition(".")[2])
-        for step in steps
-        if step.kind == "chains" and step.key.name.startswith((CLASS_OF, TAKE))
-    }
-    if not owners:
+    touched = {step.key for step in steps if step.kind == "chains" and step.key.name.startswith((CLASS_OF, TAKE))}
+    if not touched:
         return
+    # What is wrong with the mark that a class gives is wrong for all that share it.
+    led = {key for key, chain in desired.chains.items() if _leads(key, chain, touched)}
+    owners = {int(key.name.removeprefix(CLASS_OF)) for key in touched | led if key.name.startswith(CLASS_OF)}
     new = {step.key.name for step in steps if step.kind == "links" and step.op == Op.CREATE}
     for entry, mark in desired.entries.items():
         if entry.set in _HOMES and entry.iface not in new and mark is not None and field.owner_of(mark) in owners:
             yield Closed(source=entry.net, mark=field.by_owner(field.owner_of(mark)))
+
+
+def _leads(key: ChainKey, chain: Chain, to: set[ChainKey]) -> bool:
+    return any(isinstance(rule.target, Jump) and key._replace(name=rule.target.chain) in to for rule in _rules(chain))
 
 
 def _without_lane(steps: Sequence[Step], desired: HostState, field: MarkField) -> Iterator[Closed]:

@@ -76,6 +76,15 @@ def leading(address: bytes, length: int) -> tuple[int, int]:
     return bits, int.from_bytes(address) >> (bits - length) if length <= bits else -1
 
 
+LINK_LOCAL = prefix("fe80::/10")
+"""What never leaves its link (RFC 4291, 2.5.6)."""
+
+
+def is_link_local(address: Prefix) -> bool:
+    """Return whether an address or a network is link-local in IPv6."""
+    return leading(address.address, LINK_LOCAL.length) == leading(*LINK_LOCAL)
+
+
 class ByPrefix(Generic[T]):
     """What is known of prefixes, found by address: a look-up for each length there is, not for each prefix."""
 
