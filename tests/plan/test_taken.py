@@ -70,7 +70,7 @@ def test_a_port_at_another_address_is_free() -> None:
 def test_the_port_of_the_login(policy: PolicySet, server: str, port: int, refused: bool) -> None:  # noqa: FBT001  a case
     session = Session(prefix("203.0.113.9"), prefix(server), port)
 
-    found = [each.text for each in taken_login(policy, None, ON_HOST, session)]
+    found = [each.text for each in taken_login(policy, lambda: None, ON_HOST, session)]
 
     assert len(found) == refused
     assert all("you are logged in at 192.0.2.2 port 22, and acme/git publishes" in each for each in found)
@@ -79,6 +79,6 @@ def test_the_port_of_the_login(policy: PolicySet, server: str, port: int, refuse
 def test_a_port_that_is_published_already_is_let_alone() -> None:
     session = Session(prefix("203.0.113.9"), prefix("192.0.2.2"), 22)
 
-    assert not list(taken_login(publishing(22), publishing(22), ON_HOST, session))
-    assert list(taken_login(publishing(22), publishing(80), ON_HOST, session))
-    assert not list(taken_login(publishing(22), None, ON_HOST, None))
+    assert not list(taken_login(publishing(22), lambda: publishing(22), ON_HOST, session))
+    assert list(taken_login(publishing(22), lambda: publishing(80), ON_HOST, session))
+    assert not list(taken_login(publishing(22), lambda: None, ON_HOST, None))

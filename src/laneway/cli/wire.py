@@ -38,7 +38,7 @@ class Scene:
     aim: Target
     kept: tuple[str, ...]  # tenants of the host that the files do not name
     session: Session | None = None  # that the command was typed in, on this host
-    before: PolicySet | None = None  # in force there until now
+    before: Callable[[], PolicySet | None] = lambda: None  # in force there until now
 
     def notes(self) -> tuple[str, ...]:
         """Return, for a person, what works and is hardly meant on this host; raises HostRefused."""
@@ -104,7 +104,7 @@ def look(paths: Sequence[str | Path], *, prune: bool = False) -> Scene:
     chosen = policy_paths(paths)
     demand_trusted(chosen)
     policy = load(chosen, base=lambda named: store.ground(store.applied_besides(named), prune=prune))
-    return replace(look_at(policy, prune=prune), session=session_in(os.environ), before=store.applied())
+    return replace(look_at(policy, prune=prune), session=session_in(os.environ), before=store.applied)
 
 
 def look_at(policy: PolicySet, *, prune: bool = False) -> Scene:

@@ -9,7 +9,7 @@ from laneway.plan.conflicts import Collision
 from laneway.state.prefix import address_text, family_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from laneway.plan.cut_off import Session
     from laneway.policy.model import PolicySet, Publish, Tenant, Workload
@@ -75,23 +75,33 @@ def _meets(door: Door, listener: Listener) -> bool:
 
 
 def taken_login(
-    policy: PolicySet, before: PolicySet | None, foreign: Foreign, session: Session | None
+    policy: PolicySet, before: Callable[[], PolicySet | None], foreign: Foreign, session: Session | None
 ) -> Iterator[Collision]:
-    """Yield the ports that would newly be published and are that of the session: nobody could log in there again."""
-    if session is None:
+    """Yield the ports that would newly be published and are that of the session: nobody could log in there again.
+
+    The policy `before` is asked for only when there are such ports.
+    """
+    found = list(_at_login(policy, foreign, session)) if session else []
+    if not session or not found:
         return
+    in_force = before()
+    known = {_identity(each) for each in _doors(in_force)} if in_force else set()
+    server = f"{address_text(session.server.address)} port {session.port}"
+    for door in found:
+        if _identity(door) not in known:
+            what = f"you are logged in at {server}, and {door.text}: nobody could log in there any more"
+            yield Collision(what, f"{_REMEDY}; or let sshd listen at another port, and log in there")
+
+
+def _at_login(policy: PolicySet, foreign: Foreign, session: Session) -> Iterator[Door]:
     links = {link for link, address in foreign.addresses if address.address == session.server.address}
-    known = {_identity(each) for each in _doors(before)} if before else set()
     interfaces = {each.name: each.interface for each in policy.uplinks}
     for door in _doors(policy):
         publish = door.publish
         here = publish.host is None or publish.host.packed == session.server.address
         by_uplink = links & ({interfaces[each] for each in door.tenant.uplinks} | {"lo"})
-        ours = publish.protocol == "tcp" and session.port in publish.host_ports
-        if ours and here and by_uplink and _identity(door) not in known:
-            server = f"{address_text(session.server.address)} port {session.port}"
-            what = f"you are logged in at {server}, and {door.text}: nobody could log in there any more"
-            yield Collision(what, f"{_REMEDY}; or let sshd listen at another port, and log in there")
+        if publish.protocol == "tcp" and session.port in publish.host_ports and here and by_uplink:
+            yield door
 
 
 def _identity(door: Door) -> tuple[object, ...]:
