@@ -9,7 +9,6 @@ FIRST_PORT = 10000
 
 NORTH = ("192.0.2.1", "2001:db8:a::1")
 SOUTH = ("198.51.100.1", "2001:db8:b::1")
-OWN_ADDRESS = "192.0.2.20"
 
 _HEAD = f"""
 [host]
@@ -94,7 +93,7 @@ def _tenant(member: Member, *, busy: bool) -> str:
         name=member.name,
         net4=member.net4,
         net6=member.net6,
-        snat=f'snat = ["{OWN_ADDRESS}"]' if busy else "",
+        snat=f'snat = ["198.19.{member.number >> 8}.{member.number & 255}"]' if busy else "",
         ports=", ".join(ports),
         classes=_CLASS.format(name=member.name) if busy else "",
     )

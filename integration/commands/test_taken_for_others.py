@@ -89,12 +89,15 @@ def spoof(host: Throwaway, *words: str) -> None:
     host.run([*inside("provider"), sys.executable, "-c", _SPOOFS, mac, *words])
 
 
+@pytest.mark.parametrize("shared", [False, True], ids=["by the uplink's address", "by an own address that is both's"])
 @FAMILIES
 def test_a_tenant_that_sends_from_anothers_published_port_is_not_given_what_is_for_that(
-    router: Throwaway, laneway: Laneway, family: int, outside: str, host: str
+    router: Throwaway, laneway: Laneway, family: int, outside: str, host: str, *, shared: bool
 ) -> None:
     router.sh(PROVIDER + PROVIDER6)
-    published = policy(publish='["5555:5555/udp"]')
+    published = policy(publish=f'["{f"[{host}]" if family != 4 else host}:5555:5555/udp"]')
+    if shared:
+        published = published.replace("host_access", f'snat = ["{host}"]\nhost_access')
     router.run(["tee", "/run/policy.toml"], input=NORTH.replace("masquerade = false", "") + published)
     laneway("apply", "/run/policy.toml")
     inner = "10.30.0.10" if family == 4 else "fd30::10"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from laneway.compile.source_ports import source_ports
+from laneway.compile.source_ports import shared_addresses, source_ports
 from laneway.policy.load import load_text
 
 POLICY = """
@@ -37,3 +37,38 @@ def test_the_longest_run_that_nobody_publishes(published: tuple[str, ...], ports
     policy = load_text(POLICY.format(", ".join(f'"{each}"' for each in published)))
 
     assert source_ports(policy) == ports
+
+
+SHARED = """
+[uplinks.north]
+interface = "eth0"
+snat = ["192.0.2.2"]
+[tenants.acme]
+subnets = ["10.20.0.0/24"]
+uplinks = ["north"]
+snat = ["{own}"]
+[tenants.acme.workloads.web]
+addresses = ["10.20.0.10"]
+publish = ["192.0.2.21:80:80"]
+[tenants.globex]
+subnets = ["10.30.0.0/24"]
+uplinks = ["north"]
+snat = ["192.0.2.30"]
+[tenants.globex.workloads.web]
+addresses = ["10.30.0.10"]
+publish = ["192.0.2.31:80:80", "8080:80"]
+"""
+
+
+@pytest.mark.parametrize(
+    ("own", "shared"),
+    [
+        pytest.param("192.0.2.20", False, id="its alone"),
+        pytest.param("192.0.2.21", False, id="where it publishes itself"),
+        pytest.param("192.0.2.30", True, id="another's source"),
+        pytest.param("192.0.2.31", True, id="where another publishes"),
+        pytest.param("192.0.2.2", True, id="an uplink's"),
+    ],
+)
+def test_an_own_address_is_shared_with_whom_the_policy_gives_it_as_well(own: str, *, shared: bool) -> None:
+    assert {str(each) for each in shared_addresses(load_text(SHARED.format(own=own)))} == ({own} if shared else set())

@@ -42,7 +42,6 @@ def lost(flow: Ends, policy: PolicySet | None = None) -> bool:
         pytest.param(BEGUN._replace(mark=SOUTH, seen_as=HOST), id="of a class, masqueraded"),
         pytest.param(SHADOW._replace(seen_port=40000), id="from a port that nobody publishes"),
         pytest.param(SHADOW._replace(protocol=17), id="from one that is published for another protocol"),
-        pytest.param(SHADOW._replace(mark=NORTH, seen_as=OWN), id="from its own address"),
         pytest.param(Ends(WEB6, OUTSIDE6, OUTSIDE6, 17, 53, NORTH), id="IPv6"),
         pytest.param(Ends(WEB, GATEWAY, GATEWAY, 1, 0, NORTH), id="to the host, untranslated"),
         pytest.param(Ends(GATEWAY, WEB, WEB, 6, 22, NORTH), id="from the host"),
@@ -70,6 +69,7 @@ def test_what_is_as_it_should_be_goes_on(flow: Ends) -> None:
         pytest.param(BEGUN._replace(source=NOBODY), id="from nobody's prefix"),
         pytest.param(BEGUN._replace(seen_as=HOST), id="with another source than its own"),
         pytest.param(SHADOW, id="from a port that another publishes, of an uplink's address"),
+        pytest.param(SHADOW._replace(mark=NORTH, seen_as=OWN), id="of its own address, which is another's as well"),
         pytest.param(CAME._replace(answers=DB), id="to a prefix of another's"),
         pytest.param(CAME._replace(answers=NOBODY), id="to nobody's prefix"),
         pytest.param(ASKED._replace(port=54), id="not allowed"),
@@ -88,6 +88,10 @@ def test_without_classes_a_tenant_begins_its_flows_in_its_first_lane() -> None:
     assert not lost(BEGUN, plain)
     assert lost(BEGUN._replace(mark=SOUTH, seen_as=HOST), plain)
     assert not lost(BEGUN._replace(mark=SOUTH, expected=True), plain)
+
+
+def test_an_own_address_that_is_nobody_elses_keeps_its_ports() -> None:
+    assert not lost(SHADOW._replace(mark=NORTH, seen_as=OWN), world(DATABASE, GLOBEX._replace(snat=())))
 
 
 def test_a_published_address_alone_is_published() -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from laneway.compile.dispatch import ByOwner, ByPort, Entry, dispatch
 from laneway.compile.names import DNAT, OWN_SNAT, SNAT, comment, src_set
 from laneway.compile.sets import PROTOCOL_NUMBERS
-from laneway.compile.source_ports import source_ports
+from laneway.compile.source_ports import shared_addresses, source_ports
 from laneway.state.chain_text import canonical
 from laneway.state.chains import (
     BaseJump,
@@ -36,11 +36,13 @@ from laneway.state.links import GROUP
 from laneway.state.prefix import FAMILIES, IPV4, IPV6, of_address, prefix
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from laneway.compile.scene import Resident, Scene, Way
-    from laneway.policy.model import Publish
+    from laneway.policy.model import Address, Publish
     from laneway.state.host import HostState
+
+    _Ports = tuple[int, int] | None
 
 LOOPBACK = {IPV4: prefix("127.0.0.0/8"), IPV6: prefix("::1/128")}
 
@@ -100,19 +102,24 @@ def _translations(publish: Publish, address: bytes, note: str) -> Iterator[Entry
 
 def _snat(scene: Scene, family: int) -> dict[str, Chain]:
     field = scene.lanes.field
-    own = {resident.owner: _own_addresses(resident, family) for resident in scene.residents}
+    ports = source_ports(scene.policy)
+    shared = dict.fromkeys(shared_addresses(scene.policy), ports)
+    own = {resident.owner: _own_addresses(resident, family, shared) for resident in scene.residents}
     # By their uplinks: a flow that comes in does not walk the tree of those that go out.
     leaving = sorted({rule.leaving for rules in own.values() for rule in rules})
     marked = Mark(field.unmarked, negated=True)
     rules = [ChainRule((each, marked), Jump(OWN_SNAT), comment("-", "own-snat")) for each in leaving]
-    ports = source_ports(scene.policy)
     for way in scene.ways:
         rules += _uplink_address(way, Mark(field.by_uplink(way.number)), family, ports)
     # A workload that reaches a port published by one of its own bridge: the answer must come back through here.
     # That is in the crossing lane; for what comes in by an uplink no set is asked.
     hairpin = (ToGroup(GROUP), Mark(field.crossing), CtState(("DNAT",)), InSet(src_set(family), "src,dst"))
     rules.append(ChainRule(hairpin, Masquerade(), comment("-", "hairpin")))
-    entries = [Entry(owner, owner, tuple(each.rule for each in theirs)) for owner, theirs in own.items() if theirs]
+    entries = [
+        Entry(owner, owner, tuple(rule for each in theirs for rule in each.rules))
+        for owner, theirs in own.items()
+        if theirs
+    ]
     return {SNAT: tuple(rules), **(dispatch(OWN_SNAT, entries, ByOwner(field)) if entries else {})}
 
 
@@ -120,27 +127,31 @@ class _OwnAddress(NamedTuple):
     """What gives a tenant its own source address by one uplink."""
 
     leaving: OutInterface
-    rule: ChainRule
+    rules: tuple[ChainRule, ...]
 
 
-def _own_addresses(resident: Resident, family: int) -> list[_OwnAddress]:
+def _own_addresses(resident: Resident, family: int, shared: Mapping[Address, _Ports]) -> list[_OwnAddress]:
     lanes = {lane.way.uplink.name: lane for lane in resident.lanes}
     note = comment(resident.tenant.name, "snat")
     found = []
     for uplink, address in resident.tenant.snat:
         if address.version == family and uplink in lanes:
             leaving = OutInterface(lanes[uplink].way.uplink.interface)
-            rule = ChainRule((leaving, Mark(lanes[uplink].mark)), Snat(address.packed), note)
-            found.append(_OwnAddress(leaving, rule))
+            matches = (leaving, Mark(lanes[uplink].mark))
+            rules = _leaving_as(address.packed, matches, shared.get(address), note)
+            found.append(_OwnAddress(leaving, tuple(rules)))
     return found
 
 
-def _uplink_address(way: Way, by_it: Mark, family: int, ports: tuple[int, int] | None) -> Iterator[ChainRule]:
-    leaving = (OutInterface(way.uplink.interface), by_it)
-    note = comment(way.uplink.name, "snat")
+def _uplink_address(way: Way, by_it: Mark, family: int, ports: _Ports) -> Iterator[ChainRule]:
     address = next((each.packed for each in way.uplink.snat if each.version == family), None)
-    if address is None and not way.uplink.masquerade:
-        return
+    if address is not None or way.uplink.masquerade:
+        leaving = (OutInterface(way.uplink.interface), by_it)
+        yield from _leaving_as(address, leaving, ports, comment(way.uplink.name, "snat"))
+
+
+def _leaving_as(address: bytes | None, leaving: tuple[Match, ...], ports: _Ports, note: str) -> Iterator[ChainRule]:
+    """Yield the rules that give a source address, None the interface's, and to what has ports one of `ports`."""
     for protocol in sorted(PORTED):
         if ports is not None:
             target = Masquerade(*ports) if address is None else Snat(address, *ports)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from laneway.policy.model import PolicySet, Ports
+    from laneway.policy.model import Address, PolicySet, Ports
 
 FIRST, LAST = 32768, 65535
 """From where Linux takes ports for clients (ip_local_port_range in ip-sysctl.rst), to the last."""
@@ -25,6 +25,22 @@ def source_ports(policy: PolicySet) -> tuple[int, int] | None:
     )
     runs = [(last - first, first, last) for first, last in _between(published)]
     return max(runs, key=lambda run: (run[0], -run[1]))[1:] if runs else None
+
+
+def shared_addresses(policy: PolicySet) -> frozenset[Address]:
+    """Return the addresses that are, as a source or to publish at, more than one tenant's, or an uplink's as well.
+
+    What is published at no address of its own is not looked at: the address that people are told is the uplink's.
+    """
+    users: dict[Address, set[str]] = {}
+    for tenant in policy.tenants:
+        published = (each.host for workload in tenant.workloads for each in workload.publish if each.host is not None)
+        for address in (*(own for _, own in tenant.snat), *published):
+            users.setdefault(address, set()).add(tenant.name)
+    for uplink in policy.uplinks:
+        for address in uplink.snat:
+            users.setdefault(address, set()).add("")
+    return frozenset(address for address, names in users.items() if len(names) > 1)
 
 
 def _between(published: Iterable[Ports]) -> Iterable[tuple[int, int]]:

@@ -40,6 +40,7 @@ class Standing:
         self._classed = {_owner(key.name) for key in desired.chains if key.name.startswith(CLASS_OF)}
         self._doors = Doors((*_holes(desired, field), *_published(desired)))
         self._sources = _sources(desired)
+        self._shared = set(_shared(desired))
         self._published_ports = set(_ports(desired))
 
     def lost(self, flow: Ends) -> bool:
@@ -72,8 +73,8 @@ class Standing:
         if mark != home and field.owner_of(mark) not in self._classed:
             return True
         family = family_of(flow.source)
-        own = (family, mark) in self._sources
-        if flow.seen_as and not own and (flow.protocol, flow.seen_port) in self._published_ports:
+        keeps_port = (family, mark) in self._sources.keys() - self._shared
+        if flow.seen_as and not keeps_port and (flow.protocol, flow.seen_port) in self._published_ports:
             return True
         by_uplink = self._sources.get((family, field.by_uplink(field.uplink_of(mark))))
         source = self._sources.get((family, mark), by_uplink)
@@ -113,6 +114,15 @@ def through(rule: ChainRule, address: bytes) -> Closed:
     protocol = next((match.number for match in rule.matches if isinstance(match, Protocol)), None)
     ports = next(((match.first, match.last) for match in rule.matches if isinstance(match, ToPorts)), None)
     return Closed(None, to, Prefix(address, len(address) * 8), protocol, ports, direct=False)
+
+
+def _shared(desired: HostState) -> Iterator[tuple[int, FwMark]]:
+    """Yield, as in `_sources`, the tenants' own source addresses that others use as well."""
+    for key, chain in desired.chains.items():
+        if key.name.startswith(OWN_SNAT):
+            for rule in chain:
+                if isinstance(rule, ChainRule) and isinstance(rule.target, Snat) and rule.target.first:
+                    yield from ((key.family, match.mark) for match in rule.matches if isinstance(match, Mark))
 
 
 def _sources(desired: HostState) -> dict[tuple[int, FwMark], bytes]:
