@@ -8,6 +8,7 @@ import signal
 import socket
 import struct
 import time
+from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,13 +47,13 @@ def arrived(lab: Lab) -> dict[tuple[str, int, int], int]:
 class Flood:
     """Packets from one workload to one port of the internet, in both families, until it is stopped."""
 
-    def __init__(self, lab: Lab, netns: str, port: int) -> None:
-        """Begin to send."""
+    def __init__(self, lab: Lab, netns: str, port: int, *, anew: bool = False) -> None:
+        """Begin to send, in one flow of each family, or `anew` with each packet."""
         self._lab = lab
         self._netns = netns
         self._port = port
         self._told = f"/run/flood.{port}"
-        lab.sandbox.spawn(lambda: lab_child(netns, port, self._told))
+        lab.sandbox.spawn(lambda: lab_child(netns, port, self._told, anew=anew))
 
     def stop(self) -> int:
         """End it, and return how many packets of each family were handed to the kernel."""
@@ -61,7 +62,7 @@ class Flood:
         return sent
 
 
-def lab_child(netns: str, port: int, told: str) -> None:
+def lab_child(netns: str, port: int, told: str, *, anew: bool) -> None:
     """Send until told to stop, then write down how much was sent."""
     from laneway.lab.syscalls import NEW_NET, setns
     from laneway.lab.world import open_netns
@@ -80,7 +81,8 @@ def lab_child(netns: str, port: int, told: str) -> None:
     sent = 0
     while not stopped:
         for family, sender in sockets.items():
-            sender.sendto(struct.pack("!I", sent), (TARGETS[family], port))
+            with closing(socket.socket(kinds[family], socket.SOCK_DGRAM)) if anew else nullcontext(sender) as each:
+                each.sendto(struct.pack("!I", sent), (TARGETS[family], port))
         sent += 1
         time.sleep(PAUSE)
     Path(f"{told}.sent").write_text(f"{sent}\n")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 import pytest
@@ -246,3 +247,45 @@ def test_an_uplink_that_moves_translates_all_that_leaves_by_it_there_and_back(va
         sources = lab.call(lambda: move_and_fail(variant))
 
     assert sources == {"eth0": {"192.0.2.2", "2001:db8:a::2"}, "eth1": {"198.51.100.2", "2001:db8:b::2"}}
+
+
+TURNS = [
+    OTHER.format(uplink='", "'.join(order), port=9000)
+    + """
+[[tenants.moving.classes]]
+name = "bulk"
+match = { protocol = "udp", ports = [9997] }
+uplink = "south"
+[[tenants.moving.classes]]
+name = "other"
+match = { protocol = "udp", ports = [9998] }
+uplink = "north"
+"""
+    for order in (("north", "south"), ("south", "north"))
+]
+
+
+def apply_with_pauses(text: str, variant: Variant) -> int:
+    """Apply with a pause after every lot; return how many steps there were."""
+    scene = look_at(policy(text, variant))
+    scene.kernel.run = _followed_by_a_pause(scene.kernel.run)  # type: ignore[method-assign, assignment]
+    return carry_out(scene).changed
+
+
+@pytest.mark.parametrize("variant", ["nft", "legacy"])
+def test_a_class_stays_by_its_uplink_while_the_tenants_uplinks_change_places(variant: Variant) -> None:
+    one, other = (BASE + each for each in TURNS)
+    with Lab(policy(one, variant)) as lab:
+        lab.call(lambda: carry_out(look_at(policy(one, variant))).changed)
+        count(lab, MOVING)
+        flood = Flood(lab, "moving-app", MOVING, anew=True)
+        time.sleep(0.3)
+
+        changed = [lab.call(partial(apply_with_pauses, each, variant)) for each in (other, one)]
+        sent = flood.stop()
+
+        seen = arrived(lab)
+    assert all(changed)
+    assert sent > 100
+    assert seen["south", MOVING, 4] == seen["south", MOVING, 6] == 0
+    assert seen["north", MOVING, 4] == seen["north", MOVING, 6] == sent
