@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from laneway.apply.about import about_text
 from laneway.apply.durable import make_directory, put_in_place, sweep, write_synced
 from laneway.plan.steps import touched
 from laneway.policy.write import to_toml
@@ -120,8 +121,6 @@ def draft(
     directory: Path, policy: PolicySet, steps: Sequence[Step], *, restores: int | None = None, destroyed: bool = False
 ) -> Draft:
     """Write down a generation without putting it in force; raises OSError, and leaves nothing of it then."""
-    import toml
-
     make_directory(directory)
     for old in directory.glob(".draft-*"):  # of processes that were killed
         sweep(old)
@@ -137,7 +136,7 @@ def draft(
     try:
         aside.mkdir(mode=0o700)
         write_synced(aside / POLICY, to_toml(policy).encode())
-        write_synced(aside / ABOUT, toml.dumps(about).encode())
+        write_synced(aside / ABOUT, about_text(about))
     except OSError:
         sweep(aside)
         raise

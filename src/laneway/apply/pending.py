@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from laneway.apply import snapshot
+from laneway.apply.about import about_text
 from laneway.apply.durable import make_directory, put_in_place, refusals, sweep, write_synced
 from laneway.apply.generations import REVERTED, who
 from laneway.apply.journal import UNTOUCHED
@@ -127,11 +128,8 @@ def start_counting(pending: Pending, generation: int) -> Pending:
 
 
 def _text(pending: Pending) -> bytes:
-    import toml
-
     values = {name: getattr(pending, name) for name in Pending.__slots__ if name != "path"}
-    text: str = toml.dumps(values)
-    return text.encode()
+    return about_text(values)
 
 
 def remove(path: Path) -> None:

@@ -22,8 +22,9 @@ def register(app: "Typer") -> None:
         prune: Annotated[bool, typer.Option("--prune", help="Remove tenants the policy does not name.")] = False,
         dry_run: Annotated[bool, typer.Option("--dry-run", help="As `plan`: change nothing.")] = False,
         confirm_within: Annotated[
-            str, typer.Option(metavar="TIME", help="Take it back unless `laneway confirm` comes in time: 60s, 5m.")
-        ] = "",
+            str | None,
+            typer.Option(metavar="TIME", help="Take it back unless `laneway confirm` comes in time: 60s, 5m."),
+        ] = None,
         wait: Annotated[float, typer.Option(help="Seconds to wait for another laneway to end.", min=0)] = 0,
         as_json: Annotated[bool, typer.Option("--json", help="Answer as JSON.")] = False,
     ) -> None:
@@ -47,7 +48,7 @@ def run(
     paths: Sequence[str | Path],
     *,
     prune: bool = False,
-    confirm_within: str = "",
+    confirm_within: str | None = None,
     wait: float = 0,
     as_json: bool = False,
 ) -> Exit:
@@ -58,7 +59,7 @@ def run(
     from laneway.cli.wire import look
     from laneway.kernel.privilege import demand_net_admin
 
-    within = seconds_of(confirm_within) if confirm_within else None
+    within = None if confirm_within is None else seconds_of(confirm_within)
     demand_net_admin()
     with alone(wait):
         refuse_while_waiting()

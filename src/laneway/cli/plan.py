@@ -22,8 +22,9 @@ def register(app: "Typer") -> None:
         *,
         prune: Annotated[bool, typer.Option("--prune", help="Remove tenants the policy does not name.")] = False,
         against: Annotated[
-            str, typer.Option(metavar="FILE", help="Not this host, but the one that `status --dump` wrote down there.")
-        ] = "",
+            str | None,
+            typer.Option(metavar="FILE", help="Not this host, but the one that `status --dump` wrote down there."),
+        ] = None,
         as_json: Annotated[bool, typer.Option("--json", help="Answer as JSON.")] = False,
     ) -> None:
         """Show what apply would do here, in order, each step as the command an operator would type.
@@ -35,14 +36,14 @@ def register(app: "Typer") -> None:
         finish(lambda: run(paths or [], prune=prune, as_json=as_json, against=against), as_json=as_json)
 
 
-def run(paths: Sequence[str | Path], *, prune: bool, as_json: bool, against: str = "") -> Exit:
+def run(paths: Sequence[str | Path], *, prune: bool, as_json: bool, against: str | None = None) -> Exit:
     """Print the plan."""
     from laneway.cli import tell
     from laneway.cli.wire import in_the_way, look, look_back
     from laneway.plan.conflicts import refuse
     from laneway.plan.plan import plan
 
-    scene = look_back(against, paths, prune=prune) if against else look(paths, prune=prune)
+    scene = look(paths, prune=prune) if against is None else look_back(against, paths, prune=prune)
     aim, host = scene.aim, scene.aim.policy.host
     steps = plan(aim.desired, scene.observed)
     refuse(in_the_way(scene))

@@ -37,8 +37,9 @@ def register(app: "Typer") -> None:
             bool, typer.Option("--pending", help="Take back what waits, once its time is over: for a boot unit.")
         ] = False,
         confirm_within: Annotated[
-            str, typer.Option(metavar="TIME", help="Take it back unless `laneway confirm` comes in time: 60s, 5m.")
-        ] = "",
+            str | None,
+            typer.Option(metavar="TIME", help="Take it back unless `laneway confirm` comes in time: 60s, 5m."),
+        ] = None,
         wait: Annotated[float, typer.Option(help="Seconds to wait for another laneway to end.", min=0)] = 0,
         as_json: Annotated[bool, typer.Option("--json", help="Answer as JSON.")] = False,
     ) -> None:
@@ -51,7 +52,7 @@ def register(app: "Typer") -> None:
         finish(lambda: run(generation, confirm_within=confirm_within, wait=wait, as_json=as_json), as_json=as_json)
 
 
-def run(generation: int | None, *, confirm_within: str = "", wait: float = 0, as_json: bool = False) -> Exit:
+def run(generation: int | None, *, confirm_within: str | None = None, wait: float = 0, as_json: bool = False) -> Exit:
     """Take back what waits, or bring `generation` back."""
     from laneway.apply import pending, store
     from laneway.cli import tell
@@ -59,7 +60,7 @@ def run(generation: int | None, *, confirm_within: str = "", wait: float = 0, as
     from laneway.cli.durations import seconds_of
     from laneway.kernel.privilege import demand_net_admin
 
-    within = seconds_of(confirm_within) if confirm_within else None
+    within = None if confirm_within is None else seconds_of(confirm_within)
     demand_net_admin()
     with alone(wait):
         waiting = pending.read(store.pending())

@@ -29,8 +29,8 @@ def register(app: "Typer") -> None:
         paths: Annotated[list[str] | None, typer.Argument(metavar="[PATH]...", help="Files or directories.")] = None,
         *,
         host: Annotated[
-            str, typer.Option(metavar="URL", help="Another host, by a testinfra backend: ssh://root@edge1.")
-        ] = "",
+            str | None, typer.Option(metavar="URL", help="Another host, by a testinfra backend: ssh://root@edge1.")
+        ] = None,
         packets: Annotated[bool, typer.Option("--packets", help="Send the packet of every [[expect]] too.")] = False,
         as_json: Annotated[bool, typer.Option("--json", help="Answer as JSON.")] = False,
     ) -> None:
@@ -43,11 +43,11 @@ def register(app: "Typer") -> None:
         finish(lambda: run(paths or [], host=host, packets=packets, as_json=as_json), as_json=as_json)
 
 
-def run(paths: Sequence[str | Path], *, host: str = "", packets: bool = False, as_json: bool = False) -> Exit:
+def run(paths: Sequence[str | Path], *, host: str | None = None, packets: bool = False, as_json: bool = False) -> Exit:
     """Verify the host and say what was found."""
-    if host and packets:
+    if host is not None and packets:
         raise UsageError("--packets sends from this host's workloads, not from another's", "run it on that host")
-    judgement = _remote(paths, host) if host else _local(paths)
+    judgement = _local(paths) if host is None else _remote(paths, host)
     trials = _trials(judgement) if packets else ()
     code = Exit.EXPECTATION if any(not each.holds for each in trials) else judgement.exit_code
     if as_json:
