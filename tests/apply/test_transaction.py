@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
@@ -277,9 +278,44 @@ def test_marks_in_use_are_not_read_as_others_with_another_field() -> None:
     with pytest.raises(Conflict) as refusal:
         apply(kernel, policy._replace(host=policy.host._replace(marks=0x0FFFF000)))
 
-    assert str(refusal.value) == "host.marks is 0xffff0000 on this host, and would be 0x0ffff000: they share bits"
+    assert str(refusal.value) == "host.marks is 0xffff0000 on this host, and would be 0x0ffff000"
     assert kernel.read() == before
-    apply(kernel, policy._replace(host=policy.host._replace(marks=0x0000FFFF)))
+
+
+@pytest.mark.parametrize("marks", [0x0FFFF000, 0x0000FFFF], ids=["bits in common", "none in common"])
+def test_marks_that_flows_bear_do_not_change(marks: int) -> None:
+    kernel = FakeKernel()
+    policy = world(tenant("acme", 1), tenant("globex", 2))
+    apply(kernel, policy)
+
+    with pytest.raises(Conflict) as refusal:
+        apply(kernel, policy._replace(host=policy.host._replace(marks=marks)))
+
+    assert refusal.value.hint == "known flows bear the marks they have: `laneway destroy` first"
+    apply(kernel, world())
+    apply(kernel, policy._replace(host=policy.host._replace(marks=marks)))
+
+
+def test_flows_are_forgotten_again_when_a_way_went_before_the_entries() -> None:
+    kernel = FakeKernel()
+    apply(kernel, crowd(2))
+    key = next(key for key, route in kernel.state.routes.items() if not key.netns and not route.via)
+    kernel.state.routes[key._replace(more="mtu 1400")] = kernel.state.routes.pop(key)
+    done: list[str] = []
+    run = kernel.run
+
+    def runs(steps: Sequence[Step]) -> None:
+        done.extend(f"{step.op} {step.kind}" for step in steps)
+        run(steps)
+
+    kernel.run = runs  # type: ignore[method-assign]
+    kernel.forget = lambda *_: done.append("forget")  # type: ignore[method-assign]
+
+    apply(kernel, crowd(1))
+
+    before = [one for one, other in pairwise(["", *done]) if other == "delete routes" != one]
+    assert before == ["forget", "forget"]
+    assert "delete entries" in done[: len(done) - 1 - done[::-1].index("delete routes")]
 
 
 @pytest.mark.parametrize("left", ["", "rubbish\n"])

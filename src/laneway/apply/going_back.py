@@ -15,7 +15,7 @@ from laneway.state.host import HostState
 from laneway.state.links import HOST
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from laneway.apply.ports import Kernel
     from laneway.plan.steps import Step
@@ -29,6 +29,7 @@ ATTEMPTS = 4
 
 _TABLES = frozenset({"chains", "jumps", "priors"})
 _PAUSE = 0.2  # seconds, growing, before another attempt
+_WAYS = frozenset(("routes", "links"))
 _CARRIERS = ("links", "netns")
 _WHOLE = frozenset({"chains", "jumps", "priors", "leftovers"})  # an xt_table is written in one COMMIT
 
@@ -51,16 +52,23 @@ def lots(steps: Sequence[Step]) -> Iterator[list[Step]]:
         yield list(group)
 
 
-def go_back(
+def ways_go(lot: Sequence[Step]) -> bool:
+    """Return whether the lot takes ways to workloads away."""
+    return lot[0].op == Op.DELETE and lot[0].kind in _WAYS
+
+
+def go_back(  # noqa: PLR0913  what a way back is about, by name
     kernel: Kernel,
     before: HostState,
     done: Sequence[Step],
     *,
     cause: BaseException,
+    forget: Callable[[Sequence[Step]], None] = lambda _: None,
     variant: Variant | None = None,
 ) -> tuple[Step, ...]:
     """Make the host hold `before` again, and return every step that took.
 
+    Before ways to workloads go, `forget` is given the steps, for the flows that they leave astray.
     What belongs to interfaces that are gone cannot be put back, and is left out in the later attempts. Raises
     RollbackIncomplete, caused by `cause` as well, with what is left; `done` serves where the host cannot be read.
     """
@@ -78,7 +86,7 @@ def go_back(
         if not remaining:
             return tuple(taken)
         taken += remaining
-        trouble = _do_what_goes(kernel, remaining) or trouble
+        trouble = _do_what_goes(kernel, remaining, forget) or trouble
     left, trouble = _left(kernel, before, done, trouble)
     why = f": {trouble}" if trouble else ""
     raise RollbackIncomplete(
@@ -94,14 +102,16 @@ def _left(
         return plan(before, kernel.read()), trouble
     except TROUBLE as error:
         remaining = plan(before, after(before, done))
-        _do_what_goes(kernel, remaining)
+        _do_what_goes(kernel, remaining, lambda _: None)
         return remaining, error
 
 
-def _do_what_goes(kernel: Kernel, steps: Sequence[Step]) -> Exception | None:
+def _do_what_goes(kernel: Kernel, steps: Sequence[Step], forget: Callable[[Sequence[Step]], None]) -> Exception | None:
     """Do every step that can be done, and return why the last of the others could not."""
     trouble: Exception | None = None
     for lot in lots(steps):
+        if ways_go(lot):
+            forget(steps)
         try:
             kernel.run(lot)
         except TROUBLE as error:

@@ -59,13 +59,12 @@ def target(policy: PolicySet, observed: HostState, facts: HostFacts) -> Target:
 def _refuse_other_marks(observed: HostState, field: MarkField) -> None:
     """Raise Conflict when marks that are in use would be read as others, for the reason of `_refuse_handing_over`.
 
-    Fields without a common bit are no danger: where one is asked about, a packet with a mark of the other has none.
+    In a field without a common bit a known flow has no lane, and would be given its tenant's first one.
     """
     used = {rule.mark.mask for rule in observed.fib_rules if rule.action == RuleAction.LOOKUP and rule.mark}
-    shared = sorted(mask for mask in used if mask & field.mask)
-    if shared and field.mask not in used:
-        message = f"host.marks is {shared[0]:#010x} on this host, and would be {field.mask:#010x}: they share bits"
-        raise Conflict(message, "choose bits that it has not, or `laneway destroy` first")
+    if used and field.mask not in used:
+        message = f"host.marks is {min(used):#010x} on this host, and would be {field.mask:#010x}"
+        raise Conflict(message, "known flows bear the marks they have: `laneway destroy` first")
 
 
 def _refuse_handing_over(observed: HostState, desired: HostState) -> None:

@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from laneway.apply.going_back import TROUBLE, RollbackIncomplete, go_back, lots
+from laneway.apply.going_back import TROUBLE, RollbackIncomplete, go_back, lots, ways_go
 from laneway.apply.signals import held, waiting
 from laneway.errors import HostRefused, LanewayError, StepFailed
 from laneway.plan.flows import closed_flows, moved_flows
 from laneway.plan.plan import plan
 from laneway.plan.reach import reached, without_unreached
 from laneway.plan.standing import Standing
-from laneway.plan.steps import Op
 from laneway.plan.words import describe
 
 if TYPE_CHECKING:
@@ -31,8 +30,6 @@ __all__ = ["Outcome", "RollbackIncomplete", "transact"]
 
 _ABOUT_FLOWS = frozenset(("entries", "fib_rules", "chains", "jumps"))
 """What of a host's says whose flows are in which lane; while none of it changes, nobody's flow is looked at."""
-
-_WAYS = frozenset(("routes", "links"))
 
 AS_BEFORE = "The host is as it was before."
 
@@ -108,8 +105,11 @@ def transact(  # noqa: PLR0913  what a transaction is about, by name
                 _heed("after the last step")
             ledger.keep()
         except BaseException as error:  # a bug must not leave half a plan behind either
-            back = go_back(kernel, observed, done, cause=error, variant=variant)
-            _forget_again(kernel, moved_flows(back, desired, field), closed_flows(back, observed, field))
+
+            def forget_again(back: Sequence[Step]) -> None:
+                _forget_again(kernel, moved_flows(back, desired, field), closed_flows(back, observed, field))
+
+            forget_again(go_back(kernel, observed, done, cause=error, forget=forget_again, variant=variant))
             ledger.drop()
             if isinstance(error, (*TROUBLE, KeyboardInterrupt)):
                 raise _refusal(error) from error
@@ -128,14 +128,15 @@ def _run(  # noqa: PLR0913  it is the middle of `transact`
 ) -> None:
     """Do the steps lot by lot, and say after each how far it is; `done` gets those that may be done.
 
-    Flows are forgotten when all is made, and before the first way to a workload goes: what the host itself sends in one
-    that is translated would find another, to a private address.
+    Flows are forgotten when all is made, and before ways to a workload go: what the host itself sends in one that is
+    translated would find another, to a private address. A way that clashes with what comes goes first of all, and
+    flows begin anew until the entries are gone: so that is done again where anything else was done between.
     """
-    ways_go = False
+    forgotten = False
     for lot in lots(steps):
-        if not ways_go and lot[0].op == Op.DELETE and lot[0].kind in _WAYS:
-            ways_go = True
+        if ways_go(lot) and not forgotten:
             forget()
+        forgotten = ways_go(lot)
         _heed(f"before step {len(done) + 1} of {len(steps)}: {describe(lot[0])}")
         start = len(done)
         done += lot

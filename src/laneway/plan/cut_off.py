@@ -5,9 +5,10 @@ from __future__ import annotations
 from bisect import bisect_right
 from typing import TYPE_CHECKING, NamedTuple
 
+from laneway.compile.names import src_set
 from laneway.plan.conflicts import Collision
 from laneway.state.links import HOST, LinkKey
-from laneway.state.prefix import Prefix, address_text, is_link_local
+from laneway.state.prefix import FAMILIES, Prefix, address_text, is_link_local
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from laneway.state.host import HostState
 
 _OTHER = "give the tenant another subnet"
+_SOURCES = frozenset(map(src_set, FAMILIES))
 
 
 class Session(NamedTuple):
@@ -78,13 +80,18 @@ def cut_off(
 
 
 def _new_homes(desired: HostState, observed: HostState) -> list[_Home]:
-    found = []
-    for key in desired.addresses.keys() - observed.addresses.keys():
-        first, last = _ends(key.address)
-        if key.netns == HOST and not is_link_local(key.address):
-            alias = desired.links[LinkKey(HOST, key.link)].alias
-            found.append(_Home(key.address.family, first, last, key.address.length, alias.rpartition("tenant=")[2]))
-    return sorted(found)
+    """Return the subnets, and the prefixes behind workloads, that are not on the host yet."""
+    new = desired.addresses.keys() - observed.addresses.keys()
+    found = {(key.link, key.address) for key in new if key.netns == HOST and not is_link_local(key.address)}
+    # Where somebody flushed the set, the routes say it.
+    there = {(route.dev, key.to) for key, route in observed.routes.items()}
+    coming = desired.entries.keys() - observed.entries.keys()
+    found |= {(entry.iface, entry.net) for entry in coming if entry.set in _SOURCES} - there
+    return sorted({_home(desired.links[LinkKey(HOST, bridge)].alias, network) for bridge, network in found})
+
+
+def _home(alias: str, network: Prefix) -> _Home:
+    return _Home(network.family, *_ends(network), network.length, alias.rpartition("tenant=")[2])
 
 
 def _ends(network: Prefix) -> tuple[bytes, bytes]:

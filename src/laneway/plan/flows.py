@@ -72,10 +72,12 @@ def _of_entries(steps: Iterable[Step]) -> Iterator[FwMark]:
 
 
 def _of_lanes(steps: Iterable[Step]) -> Iterator[FwMark]:
-    for step in steps:
-        gone = step.kind == "fib_rules" and step.op == Op.DELETE and step.key.action == RuleAction.LOOKUP
-        # One of ours has a mark; and one that was there twice is still there.
-        if gone and step.key.mark is not None and PLACE not in step.key.more.split():
+    """Yield the lanes that go: not one whose rule only moved, or has another table, nor one that was there twice."""
+    look_ups = [step for step in steps if step.kind == "fib_rules" and step.key.action == RuleAction.LOOKUP]
+    stay = {(step.key.family, step.key.mark) for step in look_ups if step.op == Op.CREATE}
+    for step in look_ups:
+        gone = step.op == Op.DELETE and (step.key.family, step.key.mark) not in stay
+        if gone and step.key.mark is not None and PLACE not in step.key.more.split():  # one of ours has a mark
             yield step.key.mark
 
 

@@ -1,19 +1,19 @@
 """The difference between what a host should hold and what it holds, as steps in a safe order.
 
 Creation begins with the walls, and with what translates: a workload may send from the moment its link is up, and until
-its lane is there nothing of it gets out; nor does anything, by an uplink that moves, with its own address. Then it goes
-from what others stand on to what stands on others, and new comes before old: a lane has its routes and rules before a
-packet is marked for it. Deletion begins with what sends packets (set entries, routes), takes the tenant's links next,
-and only then the FIB rules, which refuse what has no route, and the walls around them. A published port leads to its
-workload once there is a way there, and no more before that way is taken down: else what is for it would go where the
-private address is not.
+its lane is there nothing of it gets out; nor does anything, by an uplink that moves, with its own address. Then it
+goes from what others stand on to what stands on others, and new comes before old: a lane has its routes and rules
+before a packet is marked for it. A tenant that goes is shut in before the chains change that know it. Deletion begins
+with what sends packets (set entries, routes), takes the tenant's links next, and only then the FIB rules, which refuse
+what has no route, and the walls around them. A published port leads to its workload once there is a way there, and no
+more before that way is taken down: else what is for it would go where the private address is not.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from laneway.compile.names import DNAT, USER, net_set
+from laneway.compile.names import DNAT, USER, net_set, src_set
 from laneway.compile.sysctls import FORWARD6
 from laneway.plan.diff import Delta, diff
 from laneway.plan.implied import without_links
@@ -69,6 +69,7 @@ _BEFORE_ROUTES = frozenset((XtTable.FILTER, XtTable.NAT, XtTable.RAW))
 """The tables that must be ready when a route leads anywhere: what filter lets out, nat translates."""
 
 _PREFIXES = frozenset(map(net_set, FAMILIES))
+_HOMES = frozenset(map(src_set, FAMILIES))
 
 _WITH_MORE = frozenset(("fib_rules", "entries", "routes"))
 """Kinds of objects that somebody can have given more than laneway gives them."""
@@ -81,14 +82,14 @@ def plan(desired: HostState, observed: HostState) -> tuple[Step, ...]:
     observed = _without_recreated(desired, observed)
     wanted, present = desired.kinds(), observed.kinds()
     deltas = {kind: diff(wanted[kind], present[kind]) for kind in KINDS}
-    made = list(_made(deltas, {key.name for key in desired.links if key.netns == HOST}))
-    gone = _gone(deltas)
-    clashing = list(_clashing(made, gone))
+    leaving, gone = _leaving(_gone(deltas))
+    made = list(_made(deltas, {key.name for key in desired.links if key.netns == HOST}, leaving))
+    clashing = list(_clashing([step for step in made if step.op != Op.DELETE], gone))
     gone = [step for step in gone if step not in clashing]
     return (*clashing, *made, *_without_implied(gone, observed))
 
 
-def _made(deltas: Mapping[str, Delta[Any, Any]], our_links: set[str]) -> Iterator[Step]:
+def _made(deltas: Mapping[str, Delta[Any, Any]], our_links: set[str], leaving: Sequence[Step]) -> Iterator[Step]:
     made = {kind: list(_creation(kind, deltas[kind])) for kind in KINDS}
     links = made["links"]
     down = [_made_down(step) for step in links]
@@ -104,7 +105,17 @@ def _made(deltas: Mapping[str, Delta[Any, Any]], our_links: set[str]) -> Iterato
     changed = (step for step in down if step.old != step.new)
     yield from (*changed, *on_links, *_raised(links, down), *_leaders_first(look_ups), *made["addresses"])
     yield from (*made["priors"], *sysctls, *made["routes"], *made["files"])
-    yield from (*chains, *jumps, *made["leftovers"], *entries)
+    yield from (*leaving, *chains, *jumps, *made["leftovers"], *entries)
+
+
+def _leaving(gone: Sequence[Step]) -> tuple[list[Step], list[Step]]:
+    """Return the deletions of what says whose the packets are of tenants that go, and the other deletions.
+
+    Those come before the chains, which know their classes no more: what a class refuses, or sends by another uplink,
+    would leave by the tenant's first one. Of what is in no set nothing passes.
+    """
+    bridges = {step.key.name for step in gone if step.kind == "links" and step.key.netns == HOST}
+    return _parted(gone, lambda step: step.kind == "entries" and step.key.set in _HOMES and step.key.iface in bridges)
 
 
 def _gone(deltas: Mapping[str, Delta[Any, Any]]) -> list[Step]:
