@@ -37,6 +37,15 @@ def test_an_uplink_without_an_ipv6_address_of_its_own_borrows_one_as_before() ->
     assert KEY not in desired.sysctls
 
 
+def test_an_uplink_that_lost_its_ipv6_address_borrows_none() -> None:
+    had = switched(FACTS._replace(uplink_routes=(CONNECTED,)))
+    policy = with_uplinks(world(tenant("acme", 7)), NORTH, SOUTH)
+
+    desired = target(policy, had, FACTS._replace(sysctls={**FACTS.sysctls, KEY: "0"})).desired
+
+    assert (desired.sysctls[KEY], desired.priors[KEY]) == ("1", "0")
+
+
 def test_an_uplink_that_does_not_masquerade_keeps_its_choice_of_sources() -> None:
     desired = switched(FACTS._replace(uplink_routes=(CONNECTED,)), masquerade=False)
 

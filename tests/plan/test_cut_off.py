@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address, ip_network
+
 import pytest
 
 from laneway.apply.target import target
 from laneway.plan.cut_off import Session, cut_off
+from laneway.policy.model import TenantRoute
 from laneway.state.facts import Foreign, ForeignWay
 from laneway.state.host import HostState
 from laneway.state.prefix import prefix
-from tests.worlds import FACTS, tenant, world
+from tests.worlds import FACTS, NOWHERE, tenant, world
 
 DESIRED = target(world(tenant("acme", 1), tenant("globex", 2)), HostState(), FACTS).desired  # 10.0.1.0/24, 10.0.2.0/24
 
@@ -89,3 +92,28 @@ def test_who_is_logged_in_keeps_the_session(client: str, server: str, lost: bool
 
     assert len(found) == lost
     assert all("you are logged in from 10.0.2.77" in each and "tenant globex" in each for each in found)
+
+
+@pytest.mark.parametrize(
+    ("network", "tenants"),
+    [
+        pytest.param("172.16.5.1/24", "172.16.0.0/16 of tenant acme", id="inside"),
+        pytest.param("172.16.9.1/24", "172.16.0.0/16 of tenant acme", id="inside, behind a smaller one"),
+        pytest.param("172.0.0.1/8", "172.16.0.0/16 of tenant acme", id="around"),
+        pytest.param("172.17.0.1/24", "", id="elsewhere"),
+    ],
+)
+def test_a_prefix_behind_a_workload_takes_no_network_of_a_link(network: str, tenants: str) -> None:
+    to = [TenantRoute(ip_network(each), ip_address("10.0.1.10"), "unicast", NOWHERE) for each in ROUTED]
+    desired = target(world(tenant("acme", 1)._replace(routes=tuple(to))), HostState(), FACTS).desired
+
+    found = list(cut_off(desired, HostState(), having(network)))
+
+    assert len(found) == bool(tenants)
+    assert all(f"has the address {network}, whose network overlaps {tenants}" in each.text for each in found)
+    assert not list(cut_off(desired, desired, having(network)))
+    flushed = desired.replaced(entries={})
+    assert not list(cut_off(desired, flushed, having(network))), "a flushed set is no new home"
+
+
+ROUTED = ("172.16.0.0/16", "172.16.5.0/28")

@@ -268,3 +268,10 @@ def test_a_rule_of_our_protocol_without_a_mark_can_be_planned_away_beside_one_wi
 
     assert {step.key for step in steps} == present.keys()
     assert moved_flows(steps, HostState(fib_rules=present), MarkField.of(0xFFFF0000, 7)) == (FwMark(1, 1),)
+
+
+def test_a_tenant_that_goes_is_shut_in_before_anything_else_is_done() -> None:
+    steps = plan(desired("acme"), desired("acme", "globex"))
+
+    homes = [i for i in positions(steps, kind="entries", op=Op.DELETE) if steps[i].key.set.startswith("lw-src")]
+    assert homes == [0, 1]

@@ -12,6 +12,7 @@ from laneway.lanes.allocate import Lanes, allocate
 from laneway.lanes.field import MarkField
 from laneway.lanes.leases import HOST_NAME, PATH, Leases, holders, parse
 from laneway.lanes.rebuild import rebuild, resident_tenants
+from laneway.state.host import recorded_priors
 from laneway.state.routing import RuleAction
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ def target(policy: PolicySet, observed: HostState, facts: HostFacts) -> Target:
     if leases == Leases():  # the file is lost, or is one no longer
         leases = rebuild(observed, field)
     lanes = allocate(policy, leases)
+    facts = facts._replace(turned=frozenset(recorded_priors(observed)))
     desired = compile_host(policy, lanes, facts)
     _refuse_other_marks(observed, field)
     _refuse_handing_over(observed, desired)

@@ -57,9 +57,12 @@ def _wanted(scene: Scene) -> Iterator[tuple[str, str]]:
         if strict and IPV4 in families:
             yield rp_filter(interface), "2"
         # For every new flow MASQUERADE looks for an IPv6 source among the addresses of all links, thousands of
-        # bridges, unless told to take the uplink's own (RFC 6724, 4). An uplink may have none: then it must look.
-        if IPV6 in families and way.uplink.masquerade and _has_prefix6(scene, interface):
-            yield own_addresses_only(interface), "1"
+        # bridges, unless told to take the uplink's own (RFC 6724, 4). An uplink may have none: then it must look. One
+        # that lost its address must not: it would be another uplink's that it takes, or a tenant's gateway's.
+        own = own_addresses_only(interface)
+        has_own = _has_prefix6(scene, interface) or own in scene.facts.turned
+        if IPV6 in families and way.uplink.masquerade and has_own:
+            yield own, "1"
 
 
 def _still_listening(scene: Scene) -> Iterator[tuple[str, str]]:

@@ -11,7 +11,7 @@ from laneway.state.links import HOST, LinkKey
 from laneway.state.prefix import FAMILIES, Prefix, address_text, is_link_local
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from laneway.state.facts import Foreign
     from laneway.state.host import HostState
@@ -87,7 +87,16 @@ def _new_homes(desired: HostState, observed: HostState) -> list[_Home]:
     there = {(route.dev, key.to) for key, route in observed.routes.items()}
     coming = desired.entries.keys() - observed.entries.keys()
     found |= {(entry.iface, entry.net) for entry in coming if entry.set in _SOURCES} - there
-    return sorted({_home(desired.links[LinkKey(HOST, bridge)].alias, network) for bridge, network in found})
+    return _outermost({_home(desired.links[LinkKey(HOST, bridge)].alias, network) for bridge, network in found})
+
+
+def _outermost(homes: Iterable[_Home]) -> list[_Home]:
+    """Return the homes in their order but for those inside another: routes of one tenant may lie inside each other."""
+    found: list[_Home] = []
+    for home in sorted(homes, key=lambda each: (each.family, each.first, each.length)):
+        if not found or found[-1].family != home.family or found[-1].last < home.first:
+            found.append(home)
+    return found
 
 
 def _home(alias: str, network: Prefix) -> _Home:

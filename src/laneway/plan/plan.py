@@ -3,10 +3,10 @@
 Creation begins with the walls, and with what translates: a workload may send from the moment its link is up, and until
 its lane is there nothing of it gets out; nor does anything, by an uplink that moves, with its own address. Then it
 goes from what others stand on to what stands on others, and new comes before old: a lane has its routes and rules
-before a packet is marked for it. A tenant that goes is shut in before the chains change that know it. Deletion begins
-with what sends packets (set entries, routes), takes the tenant's links next, and only then the FIB rules, which refuse
-what has no route, and the walls around them. A published port leads to its workload once there is a way there, and no
-more before that way is taken down: else what is for it would go where the private address is not.
+before a packet is marked for it. A tenant that goes is shut in first of all. Deletion begins with what sends packets
+(set entries, routes), takes the tenant's links next, and only then the FIB rules, which refuse what has no route, and
+the walls around them. A published port leads to its workload once there is a way there, and no more before that way is
+taken down: else what is for it would go where the private address is not.
 """
 
 from __future__ import annotations
@@ -83,13 +83,13 @@ def plan(desired: HostState, observed: HostState) -> tuple[Step, ...]:
     wanted, present = desired.kinds(), observed.kinds()
     deltas = {kind: diff(wanted[kind], present[kind]) for kind in KINDS}
     leaving, gone = _leaving(_gone(deltas))
-    made = list(_made(deltas, {key.name for key in desired.links if key.netns == HOST}, leaving))
-    clashing = list(_clashing([step for step in made if step.op != Op.DELETE], gone))
+    made = list(_made(deltas, {key.name for key in desired.links if key.netns == HOST}))
+    clashing = list(_clashing(made, gone))
     gone = [step for step in gone if step not in clashing]
-    return (*clashing, *made, *_without_implied(gone, observed))
+    return (*leaving, *clashing, *made, *_without_implied(gone, observed))
 
 
-def _made(deltas: Mapping[str, Delta[Any, Any]], our_links: set[str], leaving: Sequence[Step]) -> Iterator[Step]:
+def _made(deltas: Mapping[str, Delta[Any, Any]], our_links: set[str]) -> Iterator[Step]:
     made = {kind: list(_creation(kind, deltas[kind])) for kind in KINDS}
     links = made["links"]
     down = [_made_down(step) for step in links]
@@ -105,14 +105,14 @@ def _made(deltas: Mapping[str, Delta[Any, Any]], our_links: set[str], leaving: S
     changed = (step for step in down if step.old != step.new)
     yield from (*changed, *on_links, *_raised(links, down), *_leaders_first(look_ups), *made["addresses"])
     yield from (*made["priors"], *sysctls, *made["routes"], *made["files"])
-    yield from (*leaving, *chains, *jumps, *made["leftovers"], *entries)
+    yield from (*chains, *jumps, *made["leftovers"], *entries)
 
 
 def _leaving(gone: Sequence[Step]) -> tuple[list[Step], list[Step]]:
     """Return the deletions of what says whose the packets are of tenants that go, and the other deletions.
 
-    Those come before the chains, which know their classes no more: what a class refuses, or sends by another uplink,
-    would leave by the tenant's first one. Of what is in no set nothing passes.
+    Those come first: chains that know their classes no more would let what a class refuses, or sends by another uplink,
+    leave by the tenant's first one, and with the uplink's address. Of what is in no set nothing passes.
     """
     bridges = {step.key.name for step in gone if step.kind == "links" and step.key.netns == HOST}
     return _parted(gone, lambda step: step.kind == "entries" and step.key.set in _HOMES and step.key.iface in bridges)

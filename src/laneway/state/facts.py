@@ -38,6 +38,7 @@ class HostFacts(NamedTuple):
     sysctls: Mapping[str, str] = {}  # as before laneway: the recorded prior, else the present value
     listeners: frozenset[Listener] = frozenset()
     listening: frozenset[str] = frozenset()  # links of others that are up and may learn from router advertisements
+    turned: frozenset[str] = frozenset()  # sysctls that laneway turned, as their recorded priors say
 
 
 class MarkUse(NamedTuple):
