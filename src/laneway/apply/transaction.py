@@ -22,9 +22,7 @@ if TYPE_CHECKING:
     from laneway.lanes.field import MarkField
     from laneway.plan.steps import Step
     from laneway.state.facts import Variant
-    from laneway.state.flows import Closed
     from laneway.state.host import HostState
-    from laneway.state.marks import FwMark
 
 __all__ = ["Outcome", "RollbackIncomplete", "transact"]
 
@@ -105,11 +103,8 @@ def transact(  # noqa: PLR0913  what a transaction is about, by name
                 _heed("after the last step")
             ledger.keep()
         except BaseException as error:  # a bug must not leave half a plan behind either
-
-            def forget_again(back: Sequence[Step]) -> None:
-                _forget_again(kernel, moved_flows(back, desired, field), closed_flows(back, observed, field))
-
-            forget_again(go_back(kernel, observed, done, cause=error, forget=forget_again, variant=variant))
+            again = partial(_forget_again, kernel, observed, desired, field)
+            again(go_back(kernel, observed, done, cause=error, forget=again, variant=variant))
             ledger.drop()
             if isinstance(error, (*TROUBLE, KeyboardInterrupt)):
                 raise _refusal(error) from error
@@ -182,10 +177,10 @@ def _forget(
     kernel.forget(sorted(marks), sorted(closed, key=repr), lost)
 
 
-def _forget_again(kernel: Kernel, marks: tuple[FwMark, ...], closed: tuple[Closed, ...]) -> None:
+def _forget_again(kernel: Kernel, before: HostState, after: HostState, field: MarkField, back: Sequence[Step]) -> None:
     """Forget the flows that began in a lane, or by a door, which is gone again; that one is refused is no matter."""
     try:
-        kernel.forget(marks, closed)
+        kernel.forget(moved_flows(back, after, field), closed_flows(back, before, field))
     except TROUBLE:
         return
 
