@@ -9,11 +9,11 @@ import pytest
 
 from laneway.apply.target import target
 from laneway.cli.wire import linux_host
-from laneway.compile.filter import KNOWN
+from laneway.compile.filter import KNOWN, TO_TENANTS
 from laneway.lab.run import Lab
 from laneway.plan.plan import plan
 from laneway.policy.load import load_text
-from laneway.state.chains import ChainRule, Jump, MapMark, SaveMark, Verdict
+from laneway.state.chains import ChainRule, Jump, MapMark, Match, OutInterface, SaveMark, Verdict
 from laneway.state.host import HostState
 from laneway.state.marks import FwMark
 from laneway.state.prefix import ANY, IPV4, IPV6
@@ -88,6 +88,11 @@ def without(name: str, what: str) -> Change:
 def accepting(name: str, what: str) -> Change:
     """Return the change that lets pass what the rules with this comment refuse."""
     return rules(name, lambda rule: rule._replace(target=Verdict.ACCEPT) if rule.comment.endswith(what) else rule)
+
+
+def known_flows_shut(to: Match) -> Change:
+    """Return the change that takes out what lets known flows out of a link."""
+    return rules("LANEWAY-FORWARD", lambda rule: None if rule.matches == (to, KNOWN) else rule)
 
 
 def entries(sets: str, mark: Callable[[FwMark], FwMark]) -> Change:
@@ -218,7 +223,8 @@ MUTANTS: dict[str, Change] = {
     "filter: host_access shut": no_entries("lw-host"),
     "filter: published ports shut": without("LANEWAY-FORWARD", ":published"),
     "filter: allowed crossing shut": without("LANEWAY-FORWARD", ":allow"),
-    "filter: known flows shut": rules("LANEWAY-FORWARD", lambda rule: None if rule.matches == (KNOWN,) else rule),
+    "filter: known flows to tenants shut": known_flows_shut(TO_TENANTS),
+    "filter: known flows by an uplink shut": known_flows_shut(OutInterface("eth0")),
     "filter: nothing leaves": without("LANEWAY-FORWARD", ":out"),
     "nat: no published ports": rules("LANEWAY-DNAT", lambda _: None),
     "nat: uplinks' addresses unused": rules(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from laneway.apply.crossovers import refuse_crossovers
 from laneway.apply.homes import refuse_moved_prefixes
 from laneway.compile.host import compile_host
 from laneway.errors import Conflict
@@ -55,6 +56,7 @@ def target(policy: PolicySet, observed: HostState, facts: HostFacts) -> Target:
     _refuse_other_marks(observed, field)
     _refuse_handing_over(observed, desired)
     refuse_moved_prefixes(observed, desired)
+    refuse_crossovers(observed, desired, lanes)
     return Target(policy, lanes, desired, facts)
 
 

@@ -69,8 +69,11 @@ def _forward(scene: Scene, family: int) -> Iterator[ChainRule]:
         other = Mark(field.by_uplink(way.number), negated=True)
         leaves = OutInterface(way.uplink.interface)
         yield ChainRule((leaves, other), refused, comment(way.uplink.name, "pin"))
-    # As early as can be: most packets get no further.
-    yield ChainRule((KNOWN,), Verdict.ACCEPT)
+    # As early as can be: most packets get no further. By a link that is neither a tenant's nor an uplink none leaves:
+    # without our FIB rules that is where main may lead.
+    yield ChainRule((TO_TENANTS, KNOWN), Verdict.ACCEPT)
+    for way in scene.ways:
+        yield ChainRule((OutInterface(way.uplink.interface), KNOWN), Verdict.ACCEPT)
     yield BRIDGED
     # NAT leaves alone what conntrack cannot place: it would go out with its private source.
     yield ChainRule((TENANTS, CtState(("INVALID",))), Verdict.DROP, comment("-", "invalid"))

@@ -78,8 +78,6 @@ NEIGHBOUR_DISCOVERY = (133, 135, 136)
 UNSPECIFIED = prefix("::/128")
 TENANTS = FromGroup(GROUP)
 
-_KNOWN = (ChainRule((TENANTS,), Jump(RELATED, goto=True), comment("-", "related")),)
-
 
 def mark_packets(scene: Scene, state: HostState) -> None:
     """Add the raw and mangle chains to `state`."""
@@ -87,7 +85,7 @@ def mark_packets(scene: Scene, state: HostState) -> None:
     for family in FAMILIES:
         chains: dict[ChainKey, Chain] = {
             ChainKey(family, XtTable.MANGLE, MARK): tuple(_mark(scene, family)),
-            ChainKey(family, XtTable.MANGLE, KNOWN): _KNOWN,
+            ChainKey(family, XtTable.MANGLE, KNOWN): _known(family),
             ChainKey(family, XtTable.MANGLE, RELATED): _related(scene, family),
             ChainKey(family, XtTable.MANGLE, FROM): tuple(_from_tenants(scene, family)),
             ChainKey(family, XtTable.MANGLE, IN): tuple(_arrivals(scene, family)),
@@ -124,16 +122,12 @@ def _mark(scene: Scene, family: int) -> Iterator[ChainRule]:
     field = scene.lanes.field
     marked = Mark(field.unmarked, negated=True)
     yield ChainRule((), RestoreMark(field.mask))
-    for way in scene.ways:
-        # Somebody outside who speaks as a tenant in a flow that the tenant began. Answers to it are not asked.
-        begins = (InInterface(way.uplink.interface), CtDirection("ORIGINAL"), InSet(net_set(family), "src"))
-        yield ChainRule(begins, Verdict.DROP, comment(way.uplink.name, "tenant-source"))
     if family == IPV6:
         # A tenant that speaks as its gateway in a flow of the host's own.
         hosts = (Mark(field.by_owner(HOST_OWNER)), TENANTS, Mark(field.crossing, negated=True))
         yield ChainRule(hosts, Verdict.DROP, comment("-", "host-source"))
-    # One rule for nearly all packets of known flows.
-    yield ChainRule((marked, CtState(("RELATED",), negated=True)), Verdict.RETURN)
+    # One rule for nearly all that tenants send in known flows.
+    yield ChainRule((TENANTS, marked, CtState(("RELATED",), negated=True)), Verdict.RETURN)
     yield ChainRule((marked,), Jump(KNOWN, goto=True))
     if family == IPV6:
         # Link-local traffic never leaves its link, so no lane can carry it.
@@ -150,6 +144,16 @@ def _mark(scene: Scene, family: int) -> Iterator[ChainRule]:
         new = (InInterface(way.uplink.interface), CtState(("NEW",)), ToLocal())
         yield ChainRule(new, arrived, comment(name, "publish"))
     yield ChainRule((marked,), SaveMark(field.mask), comment("-", "remember"))
+
+
+def _known(family: int) -> Chain:
+    # Somebody else who speaks as a tenant in a flow that the tenant began, by an uplink or by any other link. Answers
+    # to it are not asked.
+    begins = (CtDirection("ORIGINAL"), InSet(net_set(family), "src"))
+    return (
+        ChainRule((TENANTS,), Jump(RELATED, goto=True), comment("-", "related")),
+        ChainRule(begins, Verdict.DROP, comment("-", "tenant-source")),
+    )
 
 
 def _related(scene: Scene, family: int) -> Chain:

@@ -24,6 +24,8 @@ _OF_A_BRIDGE = (
     # With 2 it would not answer a workload either that asks with an address of another subnet than the gateway's.
     ("net/ipv4/conf/{}/arp_ignore", "1"),
     ("net/ipv4/conf/{}/arp_announce", "2"),
+    # Nor is the host to send on, in a flow that it has with a tenant, what names the next hops itself (RFC 7126, 4.3).
+    ("net/ipv4/conf/{}/accept_source_route", "0"),
     # A tenant must not hand the host a default route.
     ("net/ipv6/conf/{}/accept_ra", "0"),
     # The kernel makes no link-local address: the bridge is given its own, when the look-ups are there.

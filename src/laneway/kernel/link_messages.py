@@ -92,6 +92,7 @@ _WHOLE = -1
 # The sysctls that a link's message carries: whose, address family, attribute and place (linux/ip.h, linux/ipv6.h).
 _CARRIED = (
     (LinkKind.BRIDGE, "net/ipv4/conf/{}/rp_filter", socket.AF_INET, _IFLA_INET_CONF, 7),
+    (LinkKind.BRIDGE, "net/ipv4/conf/{}/accept_source_route", socket.AF_INET, _IFLA_INET_CONF, 8),
     (LinkKind.BRIDGE, "net/ipv4/conf/{}/arp_announce", socket.AF_INET, _IFLA_INET_CONF, 17),
     (LinkKind.BRIDGE, "net/ipv4/conf/{}/arp_ignore", socket.AF_INET, _IFLA_INET_CONF, 18),
     (LinkKind.BRIDGE, "net/ipv6/conf/{}/accept_ra", socket.AF_INET6, _IFLA_INET6_CONF, 3),
