@@ -79,6 +79,11 @@ DAMAGE = {
     "a route of ours that we did not write": Damage(
         "ip route add 10.99.0.0/24 dev eth1 table 20017 proto 147", (("routes", "10.99.0.0/24"),)
     ),
+    "a workload's way out led elsewhere by somebody there": Damage(
+        "ip -n acme-web route replace default via 10.20.0.99 dev eth0;"
+        "ip -n acme-web -6 route del default; ip -n acme-web -6 route add default via fd20::99 dev eth0",
+        (("routes", "default via 10.20.0.1"), ("routes", "default via fd20::1")),
+    ),
     "a deleted set entry": Damage("ipset del lw-net4 10.20.0.0/24", (("entries", "lw-net4 10.20.0.0/24"),)),
     "a set entry with another mark": Damage(
         "ipset -exist add lw-src4 10.20.0.0/24,lwb-acme skbmark 0x120000/0xffff0000", (("entries", "lw-src4"),)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from laneway.apply import generations, journal, pending, snapshot, store, trust
+from laneway.apply.durable import sweep
 from laneway.apply.lock import locked
 from laneway.apply.record import Confirmation, Record, Reversion
 from laneway.apply.target import target
@@ -265,6 +266,69 @@ def test_what_is_no_generation_is_passed_over(tmp_path: Path) -> None:
         (tmp_path / name / "about.toml").write_bytes(about)
 
     assert generations.every(tmp_path) == ()
+
+
+ABOUT = 'when = 2026-01-02T03:04:05Z\nwho = "root"\ncommand = "laneway apply"\n'
+
+
+@pytest.mark.parametrize(
+    "about",
+    ["", "[", ABOUT.replace('"root"', "1"), ABOUT + "restores = true", ABOUT + 'changes = { links = "two" }'],
+    ids=["nothing", "no TOML", "who", "restores", "changes"],
+)
+def test_an_older_generation_does_not_stand_for_one_that_cannot_be_read(memory: Path, about: str) -> None:
+    kernel = FakeKernel()
+    for count in (1, 2):
+        kept(kernel, crowd(count))
+    damaged = store.history() / "2" / "about.toml"
+    damaged.write_text(about)
+
+    with pytest.raises(HostRefused, match=r"the generation in force cannot be read: .*/2/about\.toml: ") as refused:
+        store.applied()
+
+    assert refused.value.hint == f"restore it from a backup, or remove {damaged.parent}: in force is then generation 1"
+    assert store.known_ground().tenants == ()
+    assert [each.number for each in generations.every(memory / "generations")] == [1]
+    sweep(damaged.parent)
+    assert store.applied() is not None
+
+
+def test_one_that_was_taken_back_is_not_asked_for() -> None:
+    kernel = FakeKernel()
+    kept(kernel, crowd(1))
+    (store.history() / "2" / "reverted").mkdir(parents=True)
+
+    present = generations.in_force(store.history())
+
+    assert present is not None
+    assert present.number == 1
+
+
+NOTE = """
+generation = 2
+before = 1
+seconds = 60
+end = 123.5
+boot = "x"
+until = 2026-01-02T03:04:05Z
+who = "root"
+variant = "nft"
+"""
+
+
+def test_a_note_is_read_whole_or_told(tmp_path: Path) -> None:
+    about = tmp_path / "about.toml"
+    about.write_text(NOTE)
+    note = pending.read(tmp_path)
+    assert note is not None
+    assert (note.generation, note.seconds, note.variant) == (2, 60, "nft")
+
+    lines = NOTE.strip().splitlines()
+    for line in lines:
+        for instead in ("", f"{line.partition(' ')[0]} = []"):
+            about.write_text("\n".join(instead if each == line else each for each in lines))
+            with pytest.raises(HostRefused, match=rf"about\.toml: {line.partition(' ')[0]} is "):
+                pending.read(tmp_path)
 
 
 def test_a_note_that_is_no_text_is_told(tmp_path: Path) -> None:

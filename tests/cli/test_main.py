@@ -267,14 +267,21 @@ def test_colour_is_for_terminals_that_want_it(monkeypatch: pytest.MonkeyPatch) -
         assert output.painted("no", output.RED, stream) == "no"
 
 
-def test_an_answer_that_cannot_be_written_is_no_bug() -> None:
+@pytest.mark.parametrize("words", ["schema", "--version", "--help", "plan --help", "explain --help --json"])
+def test_an_answer_that_cannot_be_written_is_no_bug(words: str) -> None:
+    argv = [sys.executable, "-m", "laneway", *words.split()]
     with Path("/dev/full").open("w", encoding="utf-8") as full:
-        done = subprocess.run(
-            [sys.executable, "-m", "laneway", "schema"], stdout=full, stderr=subprocess.PIPE, text=True, check=False
-        )
+        done = subprocess.run(argv, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
 
     assert done.stderr == "laneway: cannot write to standard output: No space left on device\n"
     assert done.returncode == Exit.USAGE
+
+
+def test_a_host_written_down_without_an_end_is_refused(valid: str) -> None:
+    done = laneway("plan", "--against", "/dev/zero", valid)
+
+    assert done.returncode == Exit.USAGE
+    assert done.stderr == "laneway: /dev/zero: larger than 256 MiB\n"
 
 
 @pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", "<&- >&- 2>&-"])

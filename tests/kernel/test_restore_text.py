@@ -242,7 +242,8 @@ def test_a_failure_is_the_steps_whose_line_failed(said: str, step: Step, reason:
     assert (error.step, error.reason) == (step, reason)
 
 
-def test_a_lack_of_rights_comes_with_the_remedy() -> None:
+def test_a_lack_of_rights_comes_with_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
     said = "iptables-restore v1.8.9 (legacy): cannot initialize table 'filter'\nPermission denied (you must be root)\n"
 
     assert restore_failed(CompletedProcess([], 3, "", said), LINES).hint == "run as root"

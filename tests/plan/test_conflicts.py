@@ -74,6 +74,14 @@ def test_whoever_sets_the_whole_mark_sets_ours() -> None:
     assert "mark bits 0xffff0000 (host.marks) are in use" in refusal(Foreign(marks=(use,)))
 
 
+def test_no_bits_are_called_free_that_somebody_sets() -> None:
+    whole = MarkUse(FwMark(0x1, 0xFFFFFFFF), "-A PREROUTING -j MARK --set-xmark 0x1/0xffffffff")
+    upper = MarkUse(FwMark(0x10000, 0xFFFF0000), "-A PREROUTING -j MARK --set-xmark 0x10000/0xffff0000")
+
+    assert "no contiguous field of marks is free" in refusal(Foreign(marks=(whole,)))
+    assert 'host.marks = "0x0000ffff" is free' in refusal(Foreign(marks=(upper,)))
+
+
 def test_every_collision_is_told_at_once() -> None:
     foreign = Foreign(links=frozenset({LinkKey(HOST, "lwb-acme")}), netns=frozenset({"acme-web"}))
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import pytest
 
-from laneway.errors import Exit, UsageError
+from laneway.errors import Exit, HostRefused, UsageError
 from laneway.plan.conflicts import Collision
 from laneway.verify.asking import Ask
 from laneway.verify.packets import try_out
@@ -72,6 +72,25 @@ def test_packets(sent: Sent, outcome: str, holds: list[bool]) -> None:
 
     assert [each.holds for each in trials] == holds
     assert {each.outcome for each in trials} == {outcome}
+
+
+def test_packets_of_a_workload_that_is_not_there_are_not_sent_and_those_of_others_are() -> None:
+    said = "cannot send from network namespace acme-web: there is no such object"
+
+    def send(netns: str, to: bytes, protocol: int, port: int) -> Sent:
+        del to, protocol, port
+        if netns == "acme-web" and not tried:
+            tried.append(netns)
+            raise HostRefused(said)
+        return Sent(answered=True, mark=0x110000)
+
+    tried: list[str] = []
+    trials = try_out(policy(), judged(seen()).aim.lanes, send)
+
+    assert [(each.outcome, each.holds, each.sent) for each in trials[:2]] == [
+        (f"not sent: {said}", False, False),
+        ("answered by north", False, True),
+    ]
 
 
 def test_a_host_is_asked_in_a_tests_words() -> None:

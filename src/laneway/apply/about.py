@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
 
 def about_text(values: Mapping[str, Any]) -> bytes:
@@ -21,6 +22,29 @@ def about_text(values: Mapping[str, Any]) -> bytes:
     encoder.dump_funcs[str] = _quoted
     text: str = toml.dumps(dict(values), encoder=encoder)
     return text.encode()
+
+
+def read_about(path: Path, kinds: Mapping[str, type], *, may_be: Mapping[str, type] | None = None) -> dict[str, Any]:
+    """Return the notes in a file, all of `kinds` and what there is of what `may_be`; raises OSError and ValueError.
+
+    Somebody may have edited them, and a disk may have lost them. What else there is another version wrote.
+    """
+    import tomllib
+
+    said = tomllib.loads(path.read_text(encoding="utf-8"))
+    known = {**kinds, **(may_be or {})}
+    for name, kind in known.items():
+        if name not in said:
+            if name in kinds:
+                raise ValueError(f"{name} is missing")
+        elif not _is(said[name], kind):
+            raise ValueError(f"{name} is {said[name]!r}")
+    return {name: value for name, value in said.items() if name in known}
+
+
+def _is(value: object, kind: type) -> bool:
+    """Return whether a value is of the kind; true is no number to TOML, and 1 may be meant for 1.0."""
+    return type(value) is kind or (kind is float and type(value) is int)
 
 
 def _quoted(text: str) -> str:

@@ -9,13 +9,13 @@ from __future__ import annotations
 import os
 import pwd
 import sys
-import tomllib
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from laneway.apply.about import about_text
+from laneway.apply.about import about_text, read_about
 from laneway.apply.durable import make_directory, put_in_place, sweep, write_synced
+from laneway.errors import HostRefused
 from laneway.plan.steps import touched
 from laneway.policy.write import to_toml
 
@@ -32,6 +32,10 @@ KEPT = 100
 POLICY = "policy.toml"
 ABOUT = "about.toml"
 REVERTED = "reverted"
+
+_KINDS: dict[str, type] = {"when": datetime, "who": str, "command": str}
+_MAY_BE: dict[str, type] = {"changes": dict, "restores": int, "destroyed": bool}
+_UNREADABLE = (OSError, ValueError)  # UnicodeDecodeError is a ValueError, as tomllib's error is
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,17 +60,40 @@ class Generation:
 
 def every(directory: Path) -> tuple[Generation, ...]:
     """Return all generations below `directory`, the oldest first; what cannot be read as one is passed over."""
-    try:
-        numbers = sorted(int(each.name) for each in directory.iterdir() if each.name.isdecimal())
-    except OSError:
-        return ()
-    found = (_read(directory / str(number), number) for number in numbers)
+    found = (_read(directory / str(number), number) for number in _numbers(directory))
     return tuple(each for each in found if each is not None)
 
 
+def _numbers(directory: Path) -> list[int]:
+    try:
+        return sorted(int(each.name) for each in directory.iterdir() if each.name.isdecimal())
+    except OSError:
+        return []
+
+
 def in_force(directory: Path) -> Generation | None:
-    """Return the newest generation that was not taken back."""
-    return next((each for each in reversed(every(directory)) if not each.reverted), None)
+    """Return the newest generation that was not taken back.
+
+    Raises HostRefused when a newer one cannot be read: with the one before it in its place, what tenants were given
+    since would be taken from them.
+    """
+    found = next((each for each in reversed(every(directory)) if not each.reverted), None)
+    for number in reversed(_numbers(directory)):
+        path = directory / str(number)
+        if found is not None and number <= found.number:
+            break
+        if not (path / REVERTED).exists():
+            _demand_readable(path, number, found)
+    return found
+
+
+def _demand_readable(path: Path, number: int, older: Generation | None) -> None:
+    try:
+        _load(path, number)
+    except _UNREADABLE as error:
+        instead = f"generation {older.number}" if older else "none"
+        hint = f"restore it from a backup, or remove {path}: in force is then {instead}"
+        raise HostRefused(f"the generation in force cannot be read: {path / ABOUT}: {error}", hint) from error
 
 
 def previous(directory: Path) -> Generation | None:
@@ -80,20 +107,16 @@ def previous(directory: Path) -> Generation | None:
 
 def _read(path: Path, number: int) -> Generation | None:
     try:
-        about: dict[str, Any] = tomllib.loads((path / ABOUT).read_text(encoding="utf-8"))
-        return Generation(
-            number,
-            path,
-            about["when"],
-            about["who"],
-            about["command"],
-            about.get("changes", {}),
-            about.get("restores"),
-            about.get("destroyed", False),
-            (path / REVERTED).exists(),
-        )
-    except (OSError, ValueError, KeyError):  # UnicodeDecodeError is a ValueError, as tomllib's error is
+        return _load(path, number)
+    except _UNREADABLE:
         return None
+
+
+def _load(path: Path, number: int) -> Generation:
+    about = read_about(path / ABOUT, _KINDS, may_be=_MAY_BE)
+    if not all(isinstance(each, int) for each in about.setdefault("changes", {}).values()):
+        raise ValueError("changes are no numbers")
+    return Generation(number, path, **about, reverted=(path / REVERTED).exists())
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,8 @@ def locked(
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     except OSError as error:
         message = f"{path}: {error.strerror}"
-        raise HostRefused(message, "run laneway as root") from error
+        hint = "run laneway as root" if os.geteuid() else f"look at it: ls -ld {path} {path.parent}"
+        raise HostRefused(message, hint) from error
     try:
         _take(descriptor, path, deadline=time.monotonic() + wait, say=say)
         _sign(descriptor)

@@ -7,14 +7,13 @@ or taken back, so at every instant a kill, or a power cut, leaves it whole or no
 from __future__ import annotations
 
 import time
-import tomllib
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from laneway.apply import snapshot
-from laneway.apply.about import about_text
+from laneway.apply.about import about_text, read_about
 from laneway.apply.durable import make_directory, put_in_place, refusals, sweep, write_synced
 from laneway.apply.generations import REVERTED, who
 from laneway.apply.journal import UNTOUCHED
@@ -27,6 +26,8 @@ if TYPE_CHECKING:
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 _ABOUT = "about.toml"
 _SNAPSHOT = "snapshot"
+_NUMBERS: dict[str, type] = {"generation": int, "before": int, "seconds": float, "end": float}
+_WORDS: dict[str, type] = {"boot": str, "until": datetime, "who": str, "variant": str}
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +80,10 @@ def boot() -> str:
 def read(path: Path) -> Pending | None:
     """Return the change that waits, None when none does; raises HostRefused for one that cannot be read."""
     try:
-        about: dict[str, Any] = tomllib.loads((path / _ABOUT).read_text(encoding="utf-8"))
-        return Pending(path, **about)
+        return Pending(path, **read_about(path / _ABOUT, _NUMBERS | _WORDS))
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError) as error:
         message = f"{path / _ABOUT}: {error}"
         raise HostRefused(message, f"if no change waits for a confirmation, remove {path}") from error
 

@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from laneway.apply import generations
-from laneway.errors import UsageError
+from laneway.errors import HostRefused, UsageError
 from laneway.policy.load import PolicyError, load, load_besides
+from laneway.policy.model import PolicySet
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
     from laneway.apply.generations import Generation
-    from laneway.policy.model import PolicySet
 
 DIRECTORY = Path("/var/lib/laneway")
 
@@ -43,14 +43,29 @@ def pending() -> Path:
 
 
 def path() -> Path:
-    """Return the file of the policy in force; it is not there when there is none."""
-    generation = generations.in_force(history())
+    """Return the file of the policy in force; it is not there when there is none, or nobody knows."""
+    try:
+        generation = generations.in_force(history())
+    except HostRefused:
+        generation = None
     return generation.policy if generation else history() / generations.POLICY
 
 
 def applied() -> PolicySet | None:
-    """Return the policy in force, or None when there is none, or none that can be read."""
+    """Return the policy in force, or None when there is none, or one that is no policy to this laneway.
+
+    Raises HostRefused when which is in force cannot be told.
+    """
     return _in_force(lambda path: load([path]))
+
+
+def known_ground() -> PolicySet:
+    """Return the host and its uplinks in force, or the usual host where nobody knows; to remove things it will do."""
+    try:
+        stored = applied()
+    except HostRefused:
+        stored = None
+    return PolicySet(stored.host, stored.uplinks) if stored else PolicySet()
 
 
 def applied_besides(tenants: Collection[str]) -> PolicySet | None:

@@ -27,7 +27,8 @@ BROKEN_PIPE: Final = 128 + 13  # and SIGPIPE
 def command_line(arguments: Sequence[str]) -> int:
     """Let Typer read the arguments and run the verb they name; returns or exits with the command's code."""
     app = build(arguments[:1] if arguments and arguments[0] in VERBS else VERBS)
-    app(arguments, prog_name="laneway")
+    with output.told():  # the help; commands end with `finish`, so that no error of theirs comes as far as this
+        app(arguments, prog_name="laneway")
     return Exit.DONE
 
 

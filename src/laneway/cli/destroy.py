@@ -42,14 +42,13 @@ def run(tenants: Sequence[str], *, wait: float = 0, as_json: bool = False) -> Ex
     from laneway.cli.change import alone, change, refuse_while_waiting
     from laneway.cli.wire import linux_host, look_at
     from laneway.kernel.privilege import demand_net_admin
-    from laneway.policy.model import PolicySet
 
     demand_net_admin()
     with alone(wait):
         refuse_while_waiting()
-        stored = store.applied()
-        policy = PolicySet(stored.host, stored.uplinks) if stored else PolicySet()
+        policy = store.known_ground()
         if tenants:
+            stored = store.applied()
             kernel = linux_host(stored.host.iptables if stored else "auto")
             policy = without(_known(stored, kernel.read(), tenants), frozenset(tenants))
         outcome, _ = change(look_at(policy, prune=True), destroyed=not policy.tenants)
@@ -65,9 +64,11 @@ def _known(stored: "PolicySet | None", observed: "HostState", tenants: Sequence[
     from laneway.lanes.rebuild import resident_tenants
 
     present = sorted(set(resident_tenants(observed).values()))
+    there = f"tenants of this host: {', '.join(present) or 'none'}"
+    if stored is None and present:
+        message = f"the policy in force is not known any more, so that the others would not be kept; {there}"
+        raise UsageError(message, "apply the others' policy with --prune, or `laneway destroy` removes all of it")
     unknown = sorted(set(tenants) - {each.name for each in stored.tenants} if stored else set(tenants))
     if stored is None or unknown:
-        message = f"no such tenant in the policy that is applied here: {', '.join(unknown)}"
-        hint = f"tenants of this host: {', '.join(present) or 'none'}"
-        raise UsageError(message, hint)
+        raise UsageError(f"no such tenant in the policy that is applied here: {', '.join(unknown)}", there)
     return stored

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from laneway.cli import output
 from laneway.cli.app import finish
-from laneway.errors import Exit
+from laneway.errors import Exit, HostRefused
 
 if TYPE_CHECKING:
     from typer import Typer
@@ -43,14 +43,20 @@ def run(generation: int | None, *, as_json: bool = False) -> Exit:
             output.data(text.rstrip())
         return Exit.DONE
     every = generations.every(store.history())
-    present = generations.in_force(store.history())
-    number = present.number if present else None
+    number, unknown = None, None
+    try:
+        present = generations.in_force(store.history())
+        number = present.number if present else None
+    except HostRefused as error:
+        unknown = error
     if as_json:
         output.answer({"in_force": number, "generations": [_facts(each) for each in every]})
     elif every:
         _print(every, number)
     else:
         output.note("nothing was applied on this host yet, or it is not remembered")
+    if unknown is not None:
+        raise unknown
     return Exit.DONE
 
 

@@ -30,7 +30,9 @@ def main() -> NoReturn:
     _open_streams()
     arguments = sys.argv[1:]
     if arguments == ["--version"]:
-        _version()
+        from laneway.cli.app import finish
+
+        finish(_version)
     # Thousands of tenants are some hundred thousand values that live as long as the process: looking for garbage
     # among them, as often as usual, would take half of its time.
     gc.set_threshold(100_000, 50, 100)
@@ -81,8 +83,9 @@ def _run_plain(verb: str, *words: str) -> int:
             return apply(paths, prune=prune, as_json=as_json)
 
 
-def _version() -> NoReturn:
+def _version() -> int:
     from laneway import __version__
+    from laneway.cli import output
 
-    print(f"laneway {__version__}")
-    sys.exit(0)
+    output.data(f"laneway {__version__}")
+    return 0

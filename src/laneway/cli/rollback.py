@@ -102,13 +102,13 @@ def take_back(waiting: "Pending") -> "Outcome":
     from laneway.policy.model import PolicySet
 
     if waiting.same_boot:
-        stored = store.applied() or PolicySet()
+        host = store.known_ground().host
         kernel = linux_host(waiting.variant)
         return transact(
             kernel,
             desired=attainable(waiting.snapshot, kernel),
             observed=kernel.read(),
-            field=MarkField.of(stored.host.marks, stored.host.max_uplinks),
+            field=MarkField.of(host.marks, host.max_uplinks),
             ledger=Reversion(waiting),
             variant=waiting.variant,
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from laneway.state.host import HostState
 
     Progress = Callable[[int, int], None]
+
+LARGEST_DUMP = 1 << 28
+"""Characters of a host written down, more than any has: what is longer has no end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,12 +132,21 @@ def _read_back(file: str) -> SavedHost:
     from laneway.apply.saved import saved_host
 
     try:
-        text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
+        text = _told(file)
     except OSError as error:
         raise UsageError(f"{file}: {error.strerror}") from error
     except ValueError as error:
         raise UsageError(f"{file}: {error}") from error
     return saved_host(text, file)
+
+
+def _told(file: str) -> str:
+    """Return what a file or a pipe tells; raises OSError, and ValueError for what has no end."""
+    with nullcontext(sys.stdin) if file == "-" else Path(file).open(encoding="utf-8") as stream:
+        text = stream.read(LARGEST_DUMP + 1)
+    if len(text) > LARGEST_DUMP:
+        raise ValueError(f"larger than {LARGEST_DUMP >> 20} MiB")
+    return text
 
 
 def _scene(policy: PolicySet, kernel: Kernel, *, memory: str, prune: bool) -> Scene:

@@ -16,6 +16,13 @@ if TYPE_CHECKING:
     from laneway.plan.steps import Step
 
 ROOT_HINT = "run as root"
+_ROOT_ALREADY = "root lacks a capability here, as in a container, or the file is protected (lsattr)"
+
+
+def root_hint() -> str:
+    """Return what to do where the kernel does not permit something."""
+    return _ROOT_ALREADY if os.geteuid() == 0 else ROOT_HINT
+
 
 _REASONS = {
     errno.EPERM: "the kernel does not permit it",
@@ -60,7 +67,7 @@ def reason(number: int, text: str = "", *, special: Mapping[int, str] | None = N
 
 def hint(number: int) -> str:
     """Return the remedy for error `number` where there is a general one."""
-    return ROOT_HINT if number in (errno.EPERM, errno.EACCES) else ""
+    return root_hint() if number in (errno.EPERM, errno.EACCES) else ""
 
 
 def failed(step: Step, number: int, text: str = "", *, special: Mapping[int, str] | None = None) -> StepFailed:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from laneway.errors import StepFailed
-from laneway.kernel.reasons import ROOT_HINT
+from laneway.kernel.reasons import ROOT_HINT, root_hint
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,7 +55,7 @@ def restore_failed(result: CompletedProcess[str], lines: Sequence[Line]) -> Step
 
 def _hint(said: str) -> str:
     if "Permission denied" in said or "you must be root" in said:
-        return ROOT_HINT
+        return root_hint()
     if "unable to initialize table" in said:
         return f'{ROOT_HINT}; if you are, this kernel has no legacy iptables: use iptables = "nft"'
     return ""

@@ -18,6 +18,7 @@ from laneway.kernel.netlink import (
     u32,
 )
 from laneway.plan.steps import Op
+from laneway.state.links import HOST
 from laneway.state.marks import FwMark
 from laneway.state.prefix import ANY, IPV4, IPV6, Prefix
 from laneway.state.routing import MAIN_TABLE, PLACE, PROTOCOL, FibRule, Route, RouteKey, RouteKind, RuleAction
@@ -206,7 +207,9 @@ def route_request(op: Op, key: RouteKey, route: Route, link: int) -> Request:
     flags = _RTNH_F_ONLINK if route.via else 0
     header = _ROUTE.pack(AF[family], key.to.length, from_, tos, table, PROTOCOL, scope, ROUTE_TYPES[route.kind], flags)
     kind = RTM_DELROUTE if op is Op.DELETE else RTM_NEWROUTE
-    make = NLM_F_CREATE | NLM_F_APPEND if PLACE in key.more.split() else CREATE
+    # Inside a workload the way out is laneway's: what somebody there made in its place would stop every apply.
+    make = NLM_F_CREATE | NLM_F_REPLACE if key.netns != HOST else CREATE
+    make = NLM_F_CREATE | NLM_F_APPEND if PLACE in key.more.split() else make
     how = {Op.CREATE: make, Op.REPLACE: NLM_F_CREATE | NLM_F_REPLACE, Op.DELETE: 0}[op]
     return Request(kind, how, header + b"".join(parts))
 

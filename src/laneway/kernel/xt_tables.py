@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from laneway.errors import HostRefused
 from laneway.kernel.iptables_variant import PROGRAMS
-from laneway.kernel.reasons import ROOT_HINT, refused
+from laneway.kernel.reasons import refused, root_hint
 from laneway.kernel.tools import run_tool
 from laneway.state.chains import XtTable
 from laneway.state.prefix import IPV4
@@ -28,7 +28,7 @@ def save_output(variant: Variant, family: int, *, counters: bool = False) -> str
     if result.returncode:
         said = result.stderr.strip() or f"exit status {result.returncode}"
         msg = f"{program} failed: {said}"
-        raise HostRefused(msg, ROOT_HINT if "denied" in said or "root" in said else "")
+        raise HostRefused(msg, root_hint() if "denied" in said or "root" in said else "")
     _check_all_shown(program, result.stdout)
     return result.stdout
 

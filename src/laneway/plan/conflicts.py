@@ -54,7 +54,7 @@ def collisions(desired: HostState, foreign: Foreign, settings: HostSettings, fie
     yield from _names(desired, foreign)
     yield from _routing(desired, foreign, settings)
     for use in foreign.marks:
-        if _overlaps(use, field.mask):
+        if _bits(use) & field.mask:
             owner = likely_owner(use.where, use.mark)
             what = f"mark bits {field.mask:#010x} (host.marks) are in use{owner}: {use.where}"
             yield Collision(what, _free_marks(foreign, field))
@@ -111,21 +111,19 @@ def _free_tables(foreign: Foreign, size: int) -> str:
     return f'host.tables = "{base}-{base + size - 1}" is free'
 
 
-def _overlaps(use: MarkUse, mask: int) -> bool:
-    """Return whether a mark in use and laneway's would disturb each other.
+def _bits(use: MarkUse) -> int:
+    """Return the bits of a mark in use that laneway's marks would disturb, or be disturbed in.
 
     A match on the whole mark, such as `--mark 0x1`, asks for our bits to be zero: it stays true for what is not ours.
     """
-    if not use.mark.mask & mask:
-        return False
     writes = "set" in use.where or "-mark-" in use.where
-    return bool(use.mark.value & mask) or use.mark.mask != ALL_BITS or writes
+    return use.mark.mask if use.mark.mask != ALL_BITS or writes else use.mark.value
 
 
 def _free_marks(foreign: Foreign, field: MarkField) -> str:
     used = 0
     for use in foreign.marks:
-        used |= use.mark.mask if use.mark.mask != ALL_BITS else use.mark.value
+        used |= _bits(use)
     for width in range(field.width, field.uplink_bits + 2, -1):
         for shift in range(32 - width, -1, -1):
             candidate = ((1 << width) - 1) << shift
