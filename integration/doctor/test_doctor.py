@@ -78,6 +78,7 @@ def test_without_a_policy_marks_and_priorities_are_those_it_would_have(laneway: 
         pytest.param("in-the-way", "ip rule add pref 12345 from 10.1.0.0/16 lookup 7", {}, id="priority"),
         pytest.param("main-not-looked-up", "ip -6 rule del pref 32766", {}, id="no rule for main"),
         pytest.param("main-before-lanes", "ip rule add pref 5 lookup main", {}, id="main first"),
+        pytest.param("rule-before-lanes", "ip -6 rule add pref 5270 lookup 52", {}, id="another's first"),
         pytest.param("localnet-routed", "sysctl -qw net/ipv4/conf/all/route_localnet=1", {}, id="route_localnet"),
         pytest.param("bridge-nf", "sysctl -qw net/bridge/bridge-nf-call-iptables=1", {}, id="bridge-nf"),
         pytest.param("ipv6-off", "sysctl -qw net/ipv6/conf/eth0/disable_ipv6=1", {}, id="IPv6 off"),
@@ -131,6 +132,7 @@ def test_an_uplink_that_is_missing_is_named(laneway: Laneway, quickstart: Path) 
     [
         ("forwarding-off", "net/ipv4/ip_forward", "0"),
         ("forwarding-off", "net/ipv6/conf/all/forwarding", "0"),
+        ("forwarding-off", "net/ipv4/conf/eth1/forwarding", "0"),
         ("reverse-path-strict", "net/ipv4/conf/eth0/rp_filter", "1"),
     ],
 )

@@ -29,6 +29,8 @@ def route(to: str, dev: str, via: str = "", metric: int = 0) -> MainRoute:
     return MainRoute(prefix(to), metric, RouteKind.UNICAST, dev, gateway)
 
 
+TAILSCALE = ForeignFibRule(4, 5270, "5270: from all lookup 52")
+
 UNDERLAY = Underlay(
     addresses=tuple(
         HostAddress(link, prefix(text))
@@ -186,7 +188,7 @@ ERROR, WARNING, INFO = Severity.ERROR, Severity.WARNING, Severity.INFO
                     fib_rules=(
                         MAIN[0],
                         ForeignFibRule(6, 500, "500: from all fwmark 0x1/0xffffffff lookup main"),
-                        ForeignFibRule(6, 600, "600: from all lookup main suppress_prefixlength 0"),
+                        ForeignFibRule(6, 20600, "20600: from all lookup main suppress_prefixlength 0"),
                     )
                 ),
             ),
@@ -208,6 +210,20 @@ ERROR, WARNING, INFO = Severity.ERROR, Severity.WARNING, Severity.INFO
             ERROR,
             ("ip rule add pref 32766 lookup main", "ip rule del pref 5 lookup main"),
             id="the rule for main moved before the lanes",
+        ),
+        pytest.param(
+            replace(HEALTHY, foreign=Foreign(fib_rules=(*MAIN, TAILSCALE))),
+            "rule-before-lanes",
+            WARNING,
+            ("ip rule add pref 20000 from all lookup 52", "ip rule del pref 5270 from all lookup 52"),
+            id="another's rule before the lanes",
+        ),
+        pytest.param(
+            replace(HEALTHY, sysctls=switched(net__ipv4__conf__eth1__forwarding="0")),
+            "forwarding-off",
+            ERROR,
+            ("sysctl -w net/ipv4/conf/eth1/forwarding=1",),
+            id="forwarding by an uplink",
         ),
         pytest.param(
             replace(HEALTHY, sysctls=switched(net__ipv4__ip_forward="0")),
@@ -448,3 +464,34 @@ def test_the_worst_comes_first() -> None:
     seen = replace(HEALTHY, ufw=True, kernel=(4, 19), missing_tools=(("ip", "iproute2"),))
 
     assert [each.severity for each in judge(seen, POLICY)] == [Severity.ERROR, Severity.WARNING, Severity.INFO]
+
+
+@pytest.mark.parametrize(
+    ("family", "text", "found"),
+    [
+        (4, "from 10.0.7.0/25 lookup 7", True),
+        (4, "from 10.0.0.0/8 lookup 7", True),
+        (4, "from 10.9.0.0/16 lookup 7", False),
+        (6, "from fd00:0:7::/64 lookup 7", True),
+        (4, "from all to 100.64.0.0/10 lookup 52", True),
+        (4, "not from all fwmark 0xca6c/0xffffffff lookup 51820", True),
+        (4, "from all fwmark 0x80000/0xff0000 lookup main", True),
+        (4, "from all fwmark 0x100/0x100 lookup 7", False),
+        (4, "from all fwmark 0x0/0x100 lookup 7", True),
+        (4, "from all iif eth9 lookup 7", False),
+        (4, "from all iif lwb-acme lookup 7", True),
+        (4, "from all oif eth0 lookup 7", False),
+        (4, "from all uidrange 0-0 lookup 7", False),
+        (4, "from all l3mdev lookup 0", False),
+        (4, "from all lookup local", False),
+        (4, "from all lookup main suppress_prefixlength 0", True),
+    ],
+)
+def test_which_rules_of_others_tenants_packets_meet_first(family: int, text: str, found: bool) -> None:  # noqa: FBT001
+    rules = (*MAIN, ForeignFibRule(family, 100, f"100: {text}"), ForeignFibRule(family, 25000, f"25000: {text}"))
+    bridge = LinkSeen("lwb-acme", up=True, carrier=True, mtu=1500, ours=True)
+    seen = replace(HEALTHY, foreign=Foreign(fib_rules=rules), links=(*HEALTHY.links, bridge))
+
+    told = [each.what for each in judge(seen, POLICY) if each.rule == "rule-before-lanes"]
+
+    assert told == ([f"IPv{family} rule 100: {text} comes before laneway's rules"] if found else [])

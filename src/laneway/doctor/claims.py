@@ -6,8 +6,9 @@ from bisect import bisect_right
 from typing import TYPE_CHECKING, NamedTuple
 
 from laneway.doctor.finding import error, warning
+from laneway.doctor.ip_rules import moved
 from laneway.policy.model import HostSettings
-from laneway.state.prefix import ANY, IPV4, Prefix
+from laneway.state.prefix import ANY, Prefix
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -17,10 +18,6 @@ if TYPE_CHECKING:
     from laneway.plan.taken import Taken
     from laneway.policy.model import PolicySet
     from laneway.state.diagnosis import Diagnosis
-
-
-MAIN_PRIORITY = 32766
-"""Of the kernel's own rule for table main."""
 
 
 class Home(NamedTuple):
@@ -58,17 +55,10 @@ def judge(
 
 
 def _moved(seen: Diagnosis, host: HostSettings, collision: Collision) -> Iterator[str]:
-    """Yield the commands that move an ip rule of others behind laneway's, where what is no tenant's still meets it."""
+    """Yield the commands that move an ip rule of others behind laneway's."""
     rule = next((each for each in seen.foreign.fib_rules if collision.what.endswith(f": {each.text}")), None)
-    if rule is None:
-        return
-    taken = {each.priority for each in seen.foreign.fib_rules}
-    free = next((each for each in range(host.priorities[1] + 1, MAIN_PRIORITY) if each not in taken), None)
-    if free is not None:
-        command = "ip rule" if rule.family == IPV4 else "ip -6 rule"
-        what = rule.text.partition(": ")[2]
-        yield f"{command} add pref {free} {what}"
-        yield f"{command} del pref {rule.priority} {what}"
+    if rule is not None:
+        yield from moved(seen, host, rule)
 
 
 def _subnets(seen: Diagnosis, policy: PolicySet) -> Iterator[Finding]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from laneway.doctor import capacity, claims, platform, software, switches, uplinks
+from laneway.doctor import capacity, claims, ip_rules, platform, software, switches, uplinks
 from laneway.doctor.finding import ORDER
 
 if TYPE_CHECKING:
@@ -32,8 +32,9 @@ def judge(
         *platform.judge(seen),
         *software.judge(seen, policy),
         *switches.judge(seen, policy),
+        *ip_rules.judge(seen, policy),
         *claims.judge(seen, policy, collisions, taken),
-        *switches.answers(unheard),
+        *ip_rules.answers(unheard),
     ]
     if policy is not None:
         found += [*uplinks.judge(seen, policy), *capacity.judge(seen, policy)]

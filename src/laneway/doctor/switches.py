@@ -1,4 +1,4 @@
-"""Sysctls and ip rules of the host's own that tenants' packets depend on."""
+"""Sysctls of the host's own that tenants' packets depend on."""
 
 from __future__ import annotations
 
@@ -8,16 +8,13 @@ from laneway.doctor.finding import error, info, sysctl, warning
 from laneway.policy.model import AUTO
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from laneway.doctor.finding import Finding
-    from laneway.plan.answers import Unheard
     from laneway.policy.model import PolicySet, Uplink
     from laneway.state.diagnosis import Diagnosis
-    from laneway.state.facts import ForeignFibRule
 
 FORWARDING = {4: "net/ipv4/ip_forward", 6: "net/ipv6/conf/all/forwarding"}
-MAIN_PRIORITY = 32766
 ON = "1"
 STRICT = "1"
 
@@ -25,8 +22,6 @@ STRICT = "1"
 def judge(seen: Diagnosis, policy: PolicySet | None) -> Iterator[Finding]:
     """Yield findings about switches, those that laneway turns by itself as information until it is in force."""
     families: set[int] = {each.version for tenant in policy.tenants for each in tenant.subnets} if policy else set()
-    yield from _default_rules(seen)
-    yield from _main_before_lanes(seen, policy)
     yield from _forwarding(seen, families)
     yield from _localnet(seen)
     yield from _bridged(seen)
@@ -36,48 +31,6 @@ def judge(seen: Diagnosis, policy: PolicySet | None) -> Iterator[Finding]:
         yield error("ipv6-off", "IPv6 is turned off on this host", why, command)
     for uplink in policy.uplinks if policy else ():
         yield from _uplink(seen, uplink, families)
-
-
-def answers(unheard: Iterable[Unheard]) -> Iterator[Finding]:
-    """Yield what of the operator's own routing the answers of the host's services no longer follow."""
-    for each in unheard:
-        why = "whoever is reached by that alone, an operator behind a VPN say, gets no answer from this host any more"
-        yield warning("answers-elsewhere", each.what, why, *each.commands)
-
-
-def _default_rules(seen: Diagnosis) -> Iterator[Finding]:
-    if not seen.foreign.fib_rules:
-        return  # not looked at
-    for family, command in ((4, "ip rule"), (6, "ip -6 rule")):
-        if not any(each.family == family and _is_mains(each) for each in seen.foreign.fib_rules):
-            yield error(
-                "main-not-looked-up",
-                f"no IPv{family} rule looks up table main",
-                f"somebody deleted the kernel's own rule {MAIN_PRIORITY}: this host reaches nobody by IPv{family}",
-                f"{command} add pref {MAIN_PRIORITY} lookup main",
-            )
-
-
-def _main_before_lanes(seen: Diagnosis, policy: PolicySet | None) -> Iterator[Finding]:
-    """Yield the rules that send every packet by table main before laneway's own rules are asked."""
-    for rule in seen.foreign.fib_rules if policy else ():
-        if policy and rule.priority < policy.host.priorities[0] and rule.text.endswith(": from all lookup main"):
-            command = "ip rule" if rule.family == 4 else "ip -6 rule"  # noqa: PLR2004
-            others = (each for each in seen.foreign.fib_rules if each != rule and each.family == rule.family)
-            kept = any(_is_mains(each) for each in others)
-            yield error(
-                "main-before-lanes",
-                f"IPv{rule.family} rule {rule.priority} looks up table main before laneway's rules",
-                "tenants' packets go as main says: those whose lane is by another uplink are refused there",
-                *([] if kept else [f"{command} add pref {MAIN_PRIORITY} lookup main"]),
-                f"{command} del pref {rule.priority} lookup main",
-            )
-
-
-def _is_mains(rule: ForeignFibRule) -> bool:
-    """Return whether a rule looks up table main for everybody, or for all but some."""
-    what = rule.text.partition(": ")[2]
-    return what == "from all lookup main" or (what.startswith("not ") and what.endswith(" lookup main"))
 
 
 def _forwarding(seen: Diagnosis, families: set[int]) -> Iterator[Finding]:
@@ -118,6 +71,10 @@ def _bridged(seen: Diagnosis) -> Iterator[Finding]:
 
 def _uplink(seen: Diagnosis, uplink: Uplink, families: set[int]) -> Iterator[Finding]:
     name, values = uplink.interface, seen.sysctls
+    forwards = f"net/ipv4/conf/{name}/forwarding"
+    if 4 in families and values.get(FORWARDING[4]) == ON and values.get(forwards) == "0":  # noqa: PLR2004
+        what = f"uplink {uplink.name}: IPv4 forwarding is off on {name}"
+        yield error("forwarding-off", what, "no answer that comes in there reaches a tenant", sysctl(forwards, 1))
     key = f"net/ipv4/conf/{name}/rp_filter"
     if 4 in families and uplink.gateway4 is not None and key in values:  # noqa: PLR2004
         strict = max(values.get("net/ipv4/conf/all/rp_filter", "0"), values[key]) == STRICT

@@ -91,5 +91,6 @@ def watched_sysctls(links: tuple[str, ...]) -> tuple[str, ...]:
         "net/ipv4/neigh/default/gc_thresh3",
         "net/ipv6/neigh/default/gc_thresh3",
         *(f"net/ipv4/conf/{name}/{key}" for name in each for key in ("rp_filter", "route_localnet")),
+        *(f"net/ipv4/conf/{name}/forwarding" for name in links),
         *(f"net/ipv6/conf/{name}/{key}" for name in links for key in ("accept_ra", "disable_ipv6")),
     )
