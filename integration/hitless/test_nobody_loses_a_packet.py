@@ -75,7 +75,7 @@ ROUND = (
     BASE + OTHER.format(uplink="south", port=9001) + GUEST,
 )
 ROUNDS = 10
-STEADY, MOVING = 9999, 9998
+STEADY, MOVING, BULK = 9999, 9998, 9997
 
 
 def policy(text: str, variant: Variant) -> PolicySet:
@@ -266,8 +266,8 @@ uplink = "north"
 
 
 def apply_with_pauses(text: str, variant: Variant) -> int:
-    """Apply with a pause after every lot; return how many steps there were."""
-    scene = look_at(policy(text, variant))
+    """Apply with a pause after every lot, and without the tenants that it does not name; return whether it changed."""
+    scene = look_at(policy(text, variant), prune=True)
     scene.kernel.run = _followed_by_a_pause(scene.kernel.run)  # type: ignore[method-assign, assignment]
     return carry_out(scene).changed
 
@@ -289,3 +289,20 @@ def test_a_class_stays_by_its_uplink_while_the_tenants_uplinks_change_places(var
     assert sent > 100
     assert seen["south", MOVING, 4] == seen["south", MOVING, 6] == 0
     assert seen["north", MOVING, 4] == seen["north", MOVING, 6] == sent
+
+
+@pytest.mark.parametrize("variant", ["nft", "legacy"])
+def test_a_class_keeps_its_uplink_until_its_tenant_is_gone(variant: Variant) -> None:
+    with Lab(policy(BASE + TURNS[0], variant)) as lab:
+        lab.call(lambda: carry_out(look_at(policy(BASE + TURNS[0], variant))).changed)
+        count(lab, BULK)
+        Flood(lab, "moving-app", BULK, anew=True)
+        time.sleep(0.3)
+        before = arrived(lab)
+
+        assert lab.call(partial(apply_with_pauses, BASE, variant))
+
+        seen = arrived(lab)
+    for family in (4, 6):
+        assert before["south", BULK, family] > 0
+        assert seen["north", BULK, family] == 0

@@ -88,11 +88,16 @@ class Names(NamedTuple):
 
 
 def names() -> Names:
-    """Return the names under /run/netns, sorted; whose the mounted ones are only a look inside tells."""
+    """Return the names under /run/netns, sorted; whose the mounted ones are only a look inside tells.
+
+    Raises HostRefused when they cannot be read.
+    """
     try:
         present = sorted(entry.name for entry in RUN.iterdir())
     except FileNotFoundError:
         return Names((), (), ())
+    except OSError as error:
+        raise refused(f"cannot read {RUN}", error) from error
     mounted: list[str] = []
     half_made: list[str] = []
     others: list[str] = []
