@@ -13,7 +13,7 @@ from laneway.compile.filter import KNOWN, TO_TENANTS
 from laneway.lab.run import Lab
 from laneway.plan.plan import plan
 from laneway.policy.load import load_text
-from laneway.state.chains import ChainRule, Jump, MapMark, Match, OutInterface, SaveMark, Verdict
+from laneway.state.chains import ChainRule, Jump, MapMark, SaveMark, Verdict
 from laneway.state.host import HostState
 from laneway.state.marks import FwMark
 from laneway.state.prefix import ANY, IPV4, IPV6
@@ -88,11 +88,6 @@ def without(name: str, what: str) -> Change:
 def accepting(name: str, what: str) -> Change:
     """Return the change that lets pass what the rules with this comment refuse."""
     return rules(name, lambda rule: rule._replace(target=Verdict.ACCEPT) if rule.comment.endswith(what) else rule)
-
-
-def known_flows_shut(to: Match) -> Change:
-    """Return the change that takes out what lets known flows out of a link."""
-    return rules("LANEWAY-FORWARD", lambda rule: None if rule.matches == (to, KNOWN) else rule)
 
 
 def entries(sets: str, mark: Callable[[FwMark], FwMark]) -> Change:
@@ -223,8 +218,9 @@ MUTANTS: dict[str, Change] = {
     "filter: host_access shut": no_entries("lw-host"),
     "filter: published ports shut": without("LANEWAY-FORWARD", ":published"),
     "filter: allowed crossing shut": without("LANEWAY-FORWARD", ":allow"),
-    "filter: known flows to tenants shut": known_flows_shut(TO_TENANTS),
-    "filter: known flows by an uplink shut": known_flows_shut(OutInterface("eth0")),
+    "filter: known flows shut": rules(
+        "LANEWAY-FORWARD", lambda rule: None if rule.matches == (TO_TENANTS, KNOWN) else rule
+    ),
     "filter: nothing leaves": without("LANEWAY-FORWARD", ":out"),
     "nat: no published ports": rules("LANEWAY-DNAT", lambda _: None),
     "nat: uplinks' addresses unused": rules(

@@ -49,11 +49,11 @@ while sys.stdin.readline():
 """
 _SAYS = """
 import socket, sys, time
-source, to, port, said = sys.argv[1:]
+source, to, port, said, own = sys.argv[1:]
 one = socket.socket(socket.AF_INET6 if ":" in to else socket.AF_INET, socket.SOCK_DGRAM)
 transparent = (socket.IPPROTO_IPV6, 75) if ":" in to else (socket.IPPROTO_IP, 19)
 one.setsockopt(*transparent, 1)  # as whoever it is said to be (ip(7))
-one.bind((source, 5555))
+one.bind((source, int(own)))
 for attempt in range(5):  # an IPv6 neighbour may be found late
     one.sendto(said.encode(), (to, int(port)))
     time.sleep(0.3)
@@ -65,9 +65,9 @@ ports = ["5432/udp"]
 """
 
 
-def says(netns: str, *arguments: str) -> list[str]:
+def says(netns: str | None, *arguments: str, port: str = "5555") -> list[str]:
     """Return who sends a datagram, a few times: as whom, to whom and to which port, and what it says."""
-    return [*inside(netns), sys.executable, "-c", _SAYS, *arguments]
+    return [*inside(netns), sys.executable, "-c", _SAYS, *arguments, port]
 
 
 @pytest.mark.parametrize(("acme", "globex"), [("10.20.0.10", "10.30.0.10"), ("fd20::10", "fd30::10")])
@@ -85,6 +85,61 @@ def test_nobody_there_speaks_as_a_tenant_in_a_flow_that_is_known(
         router.run(says("management", acme, globex, "5432", "another"))
 
         assert database() == "acme"
+
+
+@pytest.mark.parametrize(("acme", "gateway"), [("10.20.0.10", "10.20.0.1"), ("fd20::10", "fd20::1")])
+def test_nobody_there_begins_a_flow_as_a_tenant(router: Throwaway, laneway: Laneway, acme: str, gateway: str) -> None:
+    router.sh(_MANAGEMENT)
+    apply(laneway, policy())
+    with answering(router, None, gateway, 9999):
+        assert gets(router, gateway, 9999, "refused")
+        router.run(says("management", acme, gateway, "9999", "another"))
+
+        assert asked(router, gateway, 9999) == "refused"
+
+
+_CONTAINER = """
+ip link add docker0 type bridge; ip link set docker0 up; ip addr add 172.17.0.1/16 dev docker0
+iptables -t nat -A PREROUTING -d 192.0.2.2 -p udp --dport 8081 -j DNAT --to-destination 172.17.0.2:80
+"""
+
+
+def test_what_others_translate_for_their_own_network_leaves_by_no_uplink(router: Throwaway, laneway: Laneway) -> None:
+    router.sh(PROVIDER + _CONTAINER)
+    router.sh("ip -n provider addr add 172.17.0.2/32 dev lo; ip -n provider route add 10.0.0.0/8 via 192.0.2.2")
+    apply(laneway, policy())
+
+    with answering(router, "provider", "203.0.113.9", 80), answering(router, "provider", "172.17.0.2", 80):
+        assert gets(router, "203.0.113.9", 80, "here")
+        assert asked(router, "192.0.2.2", 8081) == "refused"
+
+
+_LED_BACK = "ip{}tables-legacy -w 5 -t raw -{} PREROUTING -i provider0 -d {}"
+
+
+@pytest.mark.parametrize(
+    ("acme", "gateway", "peer", "six"),
+    [("10.20.0.10", "10.20.0.1", "203.0.113.9", ""), ("fd20::10", "fd20::1", "2001:db8:ffff::9", "6")],
+    ids=["IPv4", "IPv6"],
+)
+def test_what_is_for_a_tenant_leaves_by_no_uplink_when_its_bridge_went_down_and_came_up(  # noqa: PLR0917
+    router: Throwaway, laneway: Laneway, acme: str, gateway: str, peer: str, six: str
+) -> None:
+    router.sh(PROVIDER + PROVIDER6)
+    router.sh("ip -n provider route add 10.0.0.0/8 via 192.0.2.2")
+    apply(laneway, policy(services='["53/udp"]'))
+    with answering(router, "provider", peer, 80), answering(router, None, gateway, 53):
+        assert gets(router, peer, 80, "here")
+        assert gets(router, gateway, 53, "here")
+    provider = [*inside("provider"), "sh", "-ec"]
+    router.run([*provider, _LED_BACK.format(six, "I", acme)])
+
+    router.sh("ip link set lwb-acme down; ip link set lwb-acme up")
+    router.run(says("provider", peer, acme, "5555", "secret", port="80"))
+    router.run(says(None, gateway, acme, "5555", "secret", port="53"), check=False)
+
+    counted = router.run([*provider, f"ip{six}tables-legacy-save -c -t raw"]).stdout
+    assert f"[0:0] -A PREROUTING -d {acme}/" in counted
 
 
 @pytest.mark.parametrize(

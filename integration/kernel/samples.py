@@ -92,6 +92,7 @@ def one_of_everything() -> HostState:
             f"net/ipv4/conf/{BRIDGE}/arp_ignore": "2",
             f"net/ipv4/conf/{BRIDGE}/arp_announce": "2",
             f"net/ipv4/conf/{BRIDGE}/accept_source_route": "0",
+            f"net/ipv6/conf/{BRIDGE}/seg6_enabled": "0",
             f"net/ipv6/conf/{BRIDGE}/accept_ra": "0",
             f"net/ipv6/conf/{BRIDGE}/addr_gen_mode": "1",
             f"net/ipv6/conf/{BRIDGE}/disable_ipv6": "0",

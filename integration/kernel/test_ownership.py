@@ -122,6 +122,26 @@ def _facts() -> HostFacts:
     return linux().facts(["up0", "missing0"])
 
 
+_WAYS = """
+ip route add 10.96.0.0/16 via 192.0.2.7 dev up0 metric 50; ip route add 10.96.0.0/16 via 192.0.2.8 dev up0 metric 60
+ip route add 10.97.0.0/16 via 192.0.2.7 dev up0; ip route add 10.97.0.0/16 tos 0x10 via 192.0.2.8 dev up0
+ip route add 10.98.0.0/16 via inet6 2001:db8::1 dev up0
+sysctl -qw net.ipv4.nexthop_compat_mode=0
+ip nexthop add id 7 via 192.0.2.8 dev up0; ip route add 10.99.0.0/16 nhid 7
+"""
+
+
+def test_of_ways_to_one_prefix_the_first_is_taken_and_others_kinds_are_left_to_main(crowded: Throwaway) -> None:
+    crowded.sh(_WAYS)
+
+    found = [each for each in crowded.call(_facts).uplink_routes if each.to.address[0] == 10]
+
+    assert found == [
+        UplinkRoute("up0", prefix("10.96.0.0/16"), prefix("192.0.2.7").address),
+        *(UplinkRoute("up0", prefix(f"10.{n}.0.0/16"), b"", by_main=True) for n in (97, 98, 99)),
+    ]
+
+
 def test_facts_tell_gateways_and_routes_of_uplinks(crowded: Throwaway) -> None:
     crowded.sh("sysctl -qw net.ipv4.conf.up0.rp_filter=1; ip link add down0 type bridge")
 
@@ -145,6 +165,11 @@ def test_facts_tell_gateways_and_routes_of_uplinks(crowded: Throwaway) -> None:
         "net/ipv6/conf/all/forwarding": "0",
         "net/ipv6/conf/up0/accept_ra": "1",
         "net/ipv6/conf/up0/use_oif_addrs_only": "0",
+        "net/ipv4/conf/all/accept_redirects": "1",
+        "net/ipv4/conf/default/forwarding": "0",
+        "net/ipv6/conf/default/forwarding": "0",
+        "net/ipv4/conf/up0/forwarding": "0",
+        "net/ipv6/conf/up0/forwarding": "0",
         "net/ipv6/conf/lwb-fake/accept_ra": "1",  # of others, whatever its name: it may learn from a router
     }
 

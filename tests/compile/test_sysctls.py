@@ -91,3 +91,38 @@ def test_links_are_told_to_go_on_before_the_host_forwards_and_until_it_does_no_m
 
     assert [key for key in there if key in (LEARNS, UPLINK_LEARNS, FORWARDING)] == [UPLINK_LEARNS, LEARNS, FORWARDING]
     assert [key for key in back if key in (LEARNS, UPLINK_LEARNS, FORWARDING)] == [FORWARDING, LEARNS, UPLINK_LEARNS]
+
+
+FORWARDING4 = "net/ipv4/ip_forward"
+REDIRECTS = "net/ipv4/conf/all/accept_redirects"
+ALONE = ("net/ipv4/conf/eth0/forwarding", "net/ipv4/conf/default/forwarding", "net/ipv6/conf/eth1/forwarding")
+HARDENED = FACTS._replace(sysctls={**FACTS.sysctls, REDIRECTS: "0", **dict.fromkeys(ALONE, "1")})
+
+
+def test_what_the_kernel_changes_when_forwarding_ends_is_put_back_after_it() -> None:
+    desired = desired_of(HARDENED)
+
+    kept = {REDIRECTS: "0", **dict.fromkeys(ALONE, "1")}
+    assert kept.items() <= desired.sysctls.items()
+    assert kept.items() <= desired.priors.items()
+    back = [(step.key, step.new) for step in plan(HostState(), desired) if step.kind == "sysctls"]
+    assert kept.items() <= dict(back).items()
+    keys = [key for key, _ in back]
+    assert keys.index(FORWARDING4) < min(map(keys.index, (REDIRECTS, *ALONE[:2])))
+    assert keys.index(FORWARDING) < keys.index(ALONE[2])
+
+
+def test_what_stands_there_once_the_host_forwards_says_nothing_of_before() -> None:
+    present = desired_of(FACTS)
+
+    again = target(world(tenant("acme", 7)), present, HARDENED).desired
+
+    assert not {REDIRECTS, *ALONE} & again.sysctls.keys()
+    remembered = target(world(tenant("acme", 7)), desired_of(HARDENED), HARDENED).desired
+    assert {REDIRECTS, *ALONE} <= remembered.priors.keys()
+
+
+def test_a_host_that_forwarded_before_has_nothing_put_back() -> None:
+    forwarded = {**HARDENED.sysctls, FORWARDING: "1", FORWARDING4: "1"}
+
+    assert not {REDIRECTS, *ALONE} & desired_of(HARDENED._replace(sysctls=forwarded)).sysctls.keys()

@@ -9,7 +9,10 @@ from laneway.explain.hop import Verdict
 from laneway.explain.terrain import Terrain
 from laneway.explain.walk import walk
 from laneway.state.chains import ChainKey, ChainRule, XtTable
+from laneway.state.links import HOST as HERE
+from laneway.state.marks import FwMark
 from laneway.state.prefix import prefix
+from laneway.state.routing import Route, RouteKey, RouteKind
 from laneway.state.underlay import HostAddress
 from tests.explain.samples import APP, DB, HOST, NORTH, SOUTH, WEB, every_step, ground, packet, steps, told
 
@@ -295,7 +298,25 @@ def test_a_lost_default_ends_at_the_terminator() -> None:
     assert (found.verdict, steps(found.walk.forward)[-1]) == ("refused", "route: refuses it")
 
 
-def test_a_mark_set_by_the_answer_counts_for_what_follows() -> None:
+def test_a_route_that_only_main_knows_ends_the_look_up_in_its_table() -> None:
+    here = ground()
+    mark = FwMark(0x90000, 0xFFFF0000)  # the host by north
+    table = next(rule.target for rule in here.terrain.state.fib_rules if rule.mark == mark)
+    thrown = {RouteKey(HERE, table, prefix("203.0.113.0/24"), 0): Route(RouteKind.THROW)}
+    state = here.terrain.state.replaced(routes={**here.terrain.state.routes, **thrown})
+
+    found = walk(Terrain(state, here.terrain.underlay), packet(NORTH, "192.0.2.2", "tcp/22", source="203.0.113.5"))
+
+    assert found.reply is not None
+    assert "route: goes on to the next rule" in steps(found.reply)
+    assert (found.forward.verdict, found.reply.verdict) == ("delivered", "delivered")
+
+
+REFUSED = 0x100000
+"""The mark of what a class of acme's refuses."""
+
+
+def test_a_mark_set_by_the_answer_does_not_keep_the_host_from_the_tenant() -> None:
     here = ground()
     # Without the rule that keeps classes from answers to the host, the answer is given the mark of what is refused.
     key = ChainKey(4, XtTable.MANGLE, "LANEWAY-CLASS")
@@ -318,8 +339,9 @@ def test_a_mark_set_by_the_answer_counts_for_what_follows() -> None:
 
     assert found.reply is not None
     assert found.later is not None
-    assert (found.forward.verdict, found.reply.verdict, found.later.verdict) == ("delivered", "delivered", "refused")
-    assert not found.answered
+    assert (found.forward.verdict, found.reply.verdict, found.later.verdict) == ("delivered", "delivered", "delivered")
+    marks = [each.mark for each in found.reply.hops if each.effect == "marks it"]
+    assert REFUSED in marks
 
 
 def test_another_tenant_s_published_port_sees_who_asks() -> None:

@@ -44,35 +44,6 @@ def test_a_removed_tenants_lanes() -> None:
     assert {FIELD.owner_of(mark) for mark in marks} == {2}
 
 
-def test_another_preferred_uplink_moves_the_lane_that_was_first() -> None:
-    assert FIELD.mark(2, 1) in forgotten(world(ACME, GLOBEX), changed(uplinks=("south", "north"), classes=()))
-
-
-def test_an_unpublished_port_moves_the_lanes_it_came_by() -> None:
-    web = ACME.workloads[0]._replace(publish=(publish(8001, 80),))
-
-    assert forgotten(world(ACME, GLOBEX), changed(workloads=(web,))) == (FIELD.mark(2, 1), FIELD.mark(2, 2))
-
-
-def test_an_own_address_moves_its_one_lane() -> None:
-    assert forgotten(world(ACME, GLOBEX), changed(snat=())) == (FIELD.mark(2, 1),)
-
-
-def test_an_uplinks_address_moves_the_tenants_lanes_by_it_and_nobodys_session_with_the_host() -> None:
-    bare = NORTH._replace(masquerade=False)
-
-    marks = forgotten(world(ACME, GLOBEX), with_uplinks(world(ACME, GLOBEX), bare, SOUTH))
-
-    assert marks == (FIELD.mark(2, 1), FIELD.mark(3, 1))
-
-
-def test_a_lane_whose_rules_somebody_deleted_has_its_flows_still() -> None:
-    observed = target(world(ACME, GLOBEX), HostState(), FACTS).desired.replaced(fib_rules={})
-    steps = plan(target(changed(snat=()), observed, FACTS).desired, observed)
-
-    assert moved_flows(steps, observed, FIELD) == (FIELD.mark(2, 1),)
-
-
 def test_the_crossing_lane_is_everybodys_and_stays() -> None:
     assert FIELD.crossing not in forgotten(world(ACME, GLOBEX), world(ACME))
 
@@ -140,6 +111,61 @@ def test_a_prefix_that_is_a_tenants_no_more_ends_its_flows_in_each_of_that_tenan
     assert not doors.lead(begun._replace(mark=FIELD.mark(1, 2).value)), "the host's own"
 
 
+BEGUN = Ends(WEB, HOST, HOST, 17, 443, mark=FIELD.mark(2, 1).value, seen_as=HOST)
+CAME = Ends(HOST, HOST, WEB, 6, 8001, mark=FIELD.mark(2, 1).value)
+BY_SOUTH = FIELD.mark(2, 2).value
+
+
+def test_another_first_uplink_moves_what_the_tenant_began_by_that_one_and_not_what_came_to_it() -> None:
+    after = changed(uplinks=("south", "north"), classes=())
+    doors = Doors(closed(changed(classes=()), after))
+
+    assert doors.lead(BEGUN)
+    assert not doors.lead(BEGUN._replace(mark=BY_SOUTH))
+    assert not doors.lead(CAME)
+    assert not doors.lead(CAME._replace(mark=BY_SOUTH))
+    assert forgotten(changed(classes=()), after) == ()
+
+
+def test_a_port_that_is_published_no_more_leaves_the_other_ports_their_flows() -> None:
+    web = ACME.workloads[0]._replace(publish=(publish(8001, 80),))
+    doors = Doors(closed(world(ACME, GLOBEX), changed(workloads=(web,))))
+
+    assert doors.lead(CAME._replace(port=18001))
+    assert not doors.lead(CAME)
+    assert forgotten(world(ACME, GLOBEX), changed(workloads=(web,))) == ()
+
+
+def test_an_own_address_moves_what_the_tenant_began_in_that_lane_and_family() -> None:
+    doors = Doors(closed(world(ACME, GLOBEX), changed(snat=())))
+
+    assert doors.lead(BEGUN)
+    assert not doors.lead(BEGUN._replace(mark=BY_SOUTH))
+    assert not doors.lead(BEGUN._replace(source=DB, mark=FIELD.mark(3, 1).value))
+    assert not doors.lead(BEGUN._replace(source=ip_address("fd00:0:1::10").packed))
+    assert not doors.lead(CAME)
+    assert forgotten(world(ACME, GLOBEX), changed(snat=())) == ()
+
+
+def test_an_uplinks_address_moves_what_tenants_began_by_it_and_nobodys_session_with_the_host() -> None:
+    after = with_uplinks(world(ACME, GLOBEX), NORTH._replace(masquerade=False), SOUTH)
+    doors = Doors(closed(world(ACME, GLOBEX), after))
+
+    assert doors.lead(BEGUN)
+    assert doors.lead(BEGUN._replace(source=DB, mark=FIELD.mark(3, 1).value))
+    assert not doors.lead(BEGUN._replace(mark=BY_SOUTH))
+    assert not doors.lead(CAME)
+    assert not doors.lead(CAME._replace(answers=HOST, mark=FIELD.mark(1, 1).value))
+    assert forgotten(world(ACME, GLOBEX), after) == ()
+
+
+def test_a_lane_whose_rules_somebody_deleted_has_its_flows_still() -> None:
+    observed = target(world(ACME, GLOBEX), HostState(), FACTS).desired.replaced(fib_rules={})
+    desired = target(changed(snat=()), observed, FACTS).desired
+
+    assert Doors(closed_flows(plan(desired, observed), desired, FIELD)).lead(BEGUN)
+
+
 def test_another_class_moves_what_the_tenant_began_in_any_lane_and_not_what_came_to_it() -> None:
     bulk = ACME.classes[0]._replace(name="bulkier", match=ACME.classes[0].match._replace(protocol="udp"))
     before, after = world(ACME, GLOBEX), changed(classes=(bulk,))
@@ -175,7 +201,7 @@ def test_an_uplink_on_another_interface_forgets_who_reached_the_host_by_the_old_
 
     marks = forgotten(before, with_uplinks(world(ACME, GLOBEX), bare._replace(interface="eth2"), SOUTH))
 
-    assert FIELD.mark(1, 1) in marks
+    assert marks == tuple(FIELD.mark(owner, 1) for owner in (1, 2, 3))
 
 
 def test_what_began_while_a_jump_was_missing_begins_again_in_its_lane() -> None:

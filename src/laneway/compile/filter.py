@@ -12,6 +12,7 @@ from laneway.state.chains import (
     Bridged,
     ChainKey,
     ChainRule,
+    CtDirection,
     CtState,
     IcmpType,
     InInterface,
@@ -33,7 +34,7 @@ from laneway.state.prefix import FAMILIES, IPV4, IPV6
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from laneway.compile.scene import Scene
+    from laneway.compile.scene import Scene, Way
     from laneway.state.host import HostState
 
 REFUSED = {IPV4: Reject("icmp-admin-prohibited"), IPV6: Reject("icmp6-adm-prohibited")}
@@ -41,6 +42,7 @@ REFUSED = {IPV4: Reject("icmp-admin-prohibited"), IPV6: Reject("icmp6-adm-prohib
 
 TO_TENANTS = ToGroup(GROUP)
 KNOWN = CtState(("RELATED", "ESTABLISHED"))
+TRACKED = CtState(("NEW", "RELATED", "ESTABLISHED"))
 
 OF_CONTAINERS = ("docker+", "br-+", "podman+", "cni+", "virbr+", "lxcbr+", "lxdbr+", "incusbr+")
 """The bridges that Docker, podman, CNI plugins, libvirt, LXC, LXD and Incus make, as they name them by default."""
@@ -69,11 +71,10 @@ def _forward(scene: Scene, family: int) -> Iterator[ChainRule]:
         other = Mark(field.by_uplink(way.number), negated=True)
         leaves = OutInterface(way.uplink.interface)
         yield ChainRule((leaves, other), refused, comment(way.uplink.name, "pin"))
-    # As early as can be: most packets get no further. By a link that is neither a tenant's nor an uplink none leaves:
-    # without our FIB rules that is where main may lead.
+    # As early as can be: most packets get no further.
     yield ChainRule((TO_TENANTS, KNOWN), Verdict.ACCEPT)
     for way in scene.ways:
-        yield ChainRule((OutInterface(way.uplink.interface), KNOWN), Verdict.ACCEPT)
+        yield from _known_by(way)
     yield BRIDGED
     # NAT leaves alone what conntrack cannot place: it would go out with its private source.
     yield ChainRule((TENANTS, CtState(("INVALID",))), Verdict.DROP, comment("-", "invalid"))
@@ -86,10 +87,23 @@ def _forward(scene: Scene, family: int) -> Iterator[ChainRule]:
     yield ChainRule((TO_TENANTS, InSet(src_set(family), "src,dst")), Verdict.ACCEPT, comment("-", "home"))
     yield ChainRule((TO_TENANTS,), refused, comment("-", "between-tenants"))
     yield ChainRule((InSet(net_set(family), "dst"),), refused, comment("-", "not-here"))
+    # Others' rules have made it one for a network of theirs, which no lane knows: a container's published port.
+    yield ChainRule((TENANTS, CtState(("DNAT",))), refused, comment("-", "to-others"))
     for way in scene.ways:
         leaves = OutInterface(way.uplink.interface)
-        yield ChainRule((leaves, TENANTS, CtState(("NEW",))), Verdict.ACCEPT, comment(way.uplink.name, "out"))
+        yield ChainRule((leaves, TENANTS, TRACKED), Verdict.ACCEPT, comment(way.uplink.name, "out"))
     yield ChainRule((TENANTS,), refused, comment("-", "elsewhere"))
+
+
+def _known_by(way: Way) -> Iterator[ChainRule]:
+    """Yield what lets a tenant's packets of known flows leave by an uplink without asking where they go.
+
+    They are translated, or answer what came to a published port. All else is asked: when a bridge went down and came
+    up, or our FIB rules were flushed, what is for a prefix of the tenant's would leave as well.
+    """
+    leaves = OutInterface(way.uplink.interface)
+    yield ChainRule((leaves, TENANTS, CtState(("SNAT",))), Verdict.ACCEPT)
+    yield ChainRule((leaves, TENANTS, CtState(("DNAT",)), CtDirection("REPLY")), Verdict.ACCEPT)
 
 
 def _unmarked(scene: Scene, family: int) -> Iterator[ChainRule]:

@@ -133,6 +133,10 @@ def _mark(scene: Scene, family: int) -> Iterator[ChainRule]:
         # Link-local traffic never leaves its link, so no lane can carry it.
         yield ChainRule((FromPrefix(LINK_LOCAL),), Verdict.RETURN, comment("-", "link-local"))
     yield ChainRule((TENANTS,), Jump(FROM, goto=True), comment("-", "tenants"))
+    yield ChainRule((InInterface("lo"),), Verdict.RETURN, comment("-", "host"))
+    # A flow that somebody else begins as a tenant, by an uplink or by any other link: the tenant would be part of it.
+    begins = (CtState(("NEW",)), InSet(net_set(family), "src"))
+    yield ChainRule(begins, Verdict.DROP, comment("-", "tenant-source"))
     for way in scene.ways:
         name = way.uplink.name
         if family == IPV6:
@@ -211,16 +215,12 @@ def _arrivals(scene: Scene, family: int) -> Iterator[ChainRule]:
 def _answers(scene: Scene, family: int) -> Chain:
     field = scene.lanes.field
     known = ConnMark(field.unmarked, negated=True)
-    # The host's own error for a refused packet belongs to the packet's flow (nf_conntrack_attach), and would be refused
-    # with its mark: it finds its way home in the crossing lane.
-    refused = (Protocol(ICMP[family]), known, Mark(field.by_uplink(0)))
-    # Prefixes behind a workload are in no table but the lanes', and an error for a packet that conntrack could not
-    # place has no flow to take a mark from: asked is the packet's.
-    home = (Mark(field.unmarked), InSet(net_set(family), "dst"))
+    # What is for a tenant finds its way home in the crossing lane, which leads nowhere else: prefixes behind a workload
+    # are in no table but the lanes', whose defaults are left when a bridge went down and came up. So do the host's own
+    # errors: with the mark of the flow that they are about (nf_conntrack_attach) they would be refused as it was.
     return (
         ChainRule((known,), RestoreMark(field.mask), comment("-", "answer")),
-        ChainRule(refused, SetMark(field.crossing), comment("-", "refusal")),
-        ChainRule(home, SetMark(field.crossing), comment("-", "to-tenant")),
+        ChainRule((InSet(net_set(family), "dst"),), SetMark(field.crossing), comment("-", "to-tenant")),
     )
 
 

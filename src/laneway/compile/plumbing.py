@@ -31,7 +31,10 @@ _OF_A_BRIDGE = (
     # The kernel makes no link-local address: the bridge is given its own, when the look-ups are there.
     ("net/ipv6/conf/{}/addr_gen_mode", "1"),
 )
-_OF_A_BRIDGE_WITH_IPV6 = (("net/ipv6/conf/{}/disable_ipv6", "0"),)  # whatever links have here by default
+_OF_A_BRIDGE_WITH_IPV6 = (
+    ("net/ipv6/conf/{}/disable_ipv6", "0"),  # whatever links have here by default
+    ("net/ipv6/conf/{}/seg6_enabled", "0"),  # as accept_source_route (RFC 8754, 5.1)
+)
 _OF_A_PORT = (
     # A port passes frames on and speaks for nobody. With an address of its own it would be another way to the host, and
     # three more routes for the kernel to walk with every FIB rule.

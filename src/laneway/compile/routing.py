@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from laneway.state.host import HostState
 
 CLOSED = Route(RouteKind.UNREACHABLE)
+ASK_MAIN = Route(RouteKind.THROW)
+"""Ends the look-up in this table; the rules that follow lead to main (ip-route(8))."""
 
 
 def route_lanes(scene: Scene, state: HostState) -> None:
@@ -68,7 +70,8 @@ def _host_lane(scene: Scene, way: Way, state: HostState) -> None:
         return
     for route in scene.facts.uplink_routes:
         if route.interface == way.uplink.interface and route.to.length:
-            state.routes[_key(table, route.to)] = Route(RouteKind.UNICAST, route.interface, route.via)
+            knows = Route(RouteKind.UNICAST, route.interface, route.via)
+            state.routes[_key(table, route.to)] = ASK_MAIN if route.by_main else knows
 
 
 def _key(table: int, to: Prefix, metric: int | None = None) -> RouteKey:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 FORWARD4 = "net/ipv4/ip_forward"
 FORWARD6 = "net/ipv6/conf/all/forwarding"
+REDIRECTS = "net/ipv4/conf/all/accept_redirects"
 RP_FILTER_ALL = "net/ipv4/conf/all/rp_filter"
 
 
@@ -32,6 +33,11 @@ def own_addresses_only(interface: str) -> str:
     return f"net/ipv6/conf/{interface}/use_oif_addrs_only"
 
 
+def flips(key: str) -> bool:
+    """Return whether the kernel changes a sysctl by itself when forwarding is turned on or off for all links."""
+    return key == REDIRECTS or (key.endswith("/forwarding") and key != FORWARD6)
+
+
 def switch(scene: Scene, state: HostState) -> None:
     """Add the host's switches to `state`, each with the value it had before laneway."""
     for key, value in _wanted(scene):
@@ -39,6 +45,24 @@ def switch(scene: Scene, state: HostState) -> None:
         if before is not None and before != value:
             state.sysctls[key] = value
             state.priors[key] = before
+    for key, value in _flipped(scene, state):
+        state.sysctls[key] = state.priors[key] = value
+
+
+def _flipped(scene: Scene, state: HostState) -> Iterator[tuple[str, str]]:
+    """Yield what is as laneway leaves it, and would be otherwise when forwarding is off again: it is remembered too.
+
+    The kernel then takes redirects (inet_forward_change), and no link forwards alone (addrconf_forward_change).
+    """
+    links = ("default", *(way.uplink.interface for way in scene.ways))
+    for turned, conf in ((FORWARD4, "net/ipv4/conf"), (FORWARD6, "net/ipv6/conf")):
+        before = [(f"{conf}/{link}/forwarding", "1") for link in links]
+        before += [(REDIRECTS, "0")] if turned == FORWARD4 else []
+        for key, value in before if turned in state.priors else ():
+            # What stands there once forwarding is on says nothing of before.
+            first = turned not in scene.facts.turned
+            if scene.facts.sysctls.get(key) == value and (first or key in scene.facts.turned):
+                yield key, value
 
 
 def _wanted(scene: Scene) -> Iterator[tuple[str, str]]:

@@ -65,7 +65,7 @@ def _decide(terrain: Terrain, skb: Skb, trail: Trail) -> Decision:
             case RuleAction.LOOKUP:
                 trail.add("ip rule", f"looks into table {rule.target}", rule)
                 found = terrain.route(HOST, rule.target, skb.to, link=skb.bound)
-                if found is not None:
+                if found is not None and not _thrown(found, trail):
                     return _taken(found, trail)
             case RuleAction.NOP:
                 trail.add("ip rule", "does nothing", rule, minor=True)
@@ -73,6 +73,14 @@ def _decide(terrain: Terrain, skb: Skb, trail: Trail) -> Decision:
                 trail.add("ip rule", "refuses it", rule)
                 return Decision(rule.action.value)
     return _main(terrain, skb, trail)
+
+
+def _thrown(found: OnWay | MainRoute, trail: Trail) -> bool:
+    """Return whether a route only ends the look-up in its table."""
+    thrown = isinstance(found, OnWay) and found.route.kind is RouteKind.THROW
+    if thrown:
+        trail.add("route", "goes on to the next rule", found)
+    return thrown
 
 
 def _matches(rule: FibRule, mark: int) -> bool:

@@ -8,8 +8,7 @@ from laneway.kernel import listeners, sysctls
 from laneway.kernel.link_messages import OUR_GROUPS
 from laneway.kernel.netns import LOOPBACK
 from laneway.kernel.route_messages import ROUTE_TYPES, RTM_GETROUTE, dump_routes, routes
-from laneway.state.facts import HostFacts, UplinkRoute
-from laneway.state.prefix import is_link_local
+from laneway.state.facts import HostFacts, MainWay, uplink_routes
 from laneway.state.routing import MAIN_TABLE, RouteKind
 
 if TYPE_CHECKING:
@@ -41,7 +40,7 @@ def read(
         variant=variant,
         interfaces=frozenset(link.name for link in theirs if link.up),
         gateways=_gateways(by_link),
-        uplink_routes=_uplink_routes(by_link),
+        uplink_routes=uplink_routes(_ways(by_link)),
         sysctls=present | {key: priors[key] for key in present if key in priors},
         listeners=listeners.read(),
         listening=listening,
@@ -68,8 +67,9 @@ def _main_routes(kernel: NetlinkSocket, link: int) -> list[SeenRoute]:
     bodies = kernel.dump(RTM_GETROUTE, dump_routes(table=MAIN_TABLE, link=link))
     unicast = ROUTE_TYPES[RouteKind.UNICAST]
     found = (seen for seen in routes(bodies) if (seen.table, seen.type) == (MAIN_TABLE, unicast))
-    by_link = (seen._replace(hops=tuple(hop for hop in seen.hops if hop.link == link)) for seen in found)
-    return [seen for seen in by_link if seen.hops]
+    # Where next hop objects tell nothing of themselves (nexthop_compat_mode) there is no hop, and the kernel's word.
+    by_link = ((seen, tuple(hop for hop in seen.hops if hop.link == link)) for seen in found)
+    return [seen._replace(hops=hops) for seen, hops in by_link if hops or not seen.hops]
 
 
 def _gateways(by_link: Mapping[str, Sequence[SeenRoute]]) -> dict[tuple[str, int], bytes]:
@@ -77,18 +77,13 @@ def _gateways(by_link: Mapping[str, Sequence[SeenRoute]]) -> dict[tuple[str, int
     found: dict[tuple[str, int], bytes] = {}
     for name, seen in by_link.items():
         for route in sorted(seen, key=lambda each: each.metric):
-            via = route.hops[0].via
+            via = route.hops[0].via if route.hops else b""
             if not route.to.length and len(via) == len(route.to.address):
                 found.setdefault((name, route.to.family), via)
     return found
 
 
-def _uplink_routes(by_link: Mapping[str, Sequence[SeenRoute]]) -> tuple[UplinkRoute, ...]:
-    found = {
-        UplinkRoute(name, route.to, hop.via)
-        for name, seen in by_link.items()
-        for route in seen
-        for hop in route.hops
-        if route.to.length and not is_link_local(route.to)
-    }
-    return tuple(sorted(found))
+def _ways(by_link: Mapping[str, Sequence[SeenRoute]]) -> Iterator[MainWay]:
+    for name, seen in by_link.items():
+        for route in seen:
+            yield MainWay(name, route.to, route.metric, tuple(hop.via for hop in route.hops), route.more)

@@ -39,6 +39,7 @@ _RTA_GATEWAY = 5
 _RTA_PRIORITY = 6
 _RTA_MULTIPATH = 9
 _RTA_TABLE = 15
+_RTA_VIA = 18
 _RTNH_F_ONLINK = 4
 _SCOPE_UNIVERSE = 0
 _SCOPE_LINK = 253
@@ -165,8 +166,13 @@ def _hops(found: dict[int, bytes]) -> tuple[Hop, ...]:
     if _RTA_MULTIPATH in found:
         return tuple(_multipath(found[_RTA_MULTIPATH]))
     if _RTA_OIF in found:
-        return (Hop(_NUMBER.unpack(found[_RTA_OIF])[0], found.get(_RTA_GATEWAY, b"")),)
+        return (Hop(_NUMBER.unpack(found[_RTA_OIF])[0], _gateway(found)),)
     return ()
+
+
+def _gateway(found: dict[int, bytes]) -> bytes:
+    """Return the gateway; one of the other family (struct rtvia) has an address of that family's length."""
+    return found.get(_RTA_GATEWAY) or found.get(_RTA_VIA, b"")[2:]
 
 
 def _multipath(payload: bytes) -> Iterator[Hop]:
@@ -175,7 +181,7 @@ def _multipath(payload: bytes) -> Iterator[Hop]:
         length, _, _, link = _HOP.unpack_from(payload, offset)
         if length < _HOP.size:
             return
-        yield Hop(link, attributes(payload[offset + _HOP.size : offset + length]).get(_RTA_GATEWAY, b""))
+        yield Hop(link, _gateway(attributes(payload[offset + _HOP.size : offset + length])))
         offset += (length + 3) & ~3
 
 

@@ -16,7 +16,14 @@ if TYPE_CHECKING:
 _ROOT = Path("/proc/sys")
 _LONGEST = 4096  # bytes
 
-HOST_KEYS = ("net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding", "net/ipv4/conf/all/rp_filter")
+HOST_KEYS = (
+    "net/ipv4/ip_forward",
+    "net/ipv6/conf/all/forwarding",
+    "net/ipv4/conf/all/rp_filter",
+    "net/ipv4/conf/all/accept_redirects",
+    "net/ipv4/conf/default/forwarding",
+    "net/ipv6/conf/default/forwarding",
+)
 """Sysctls of the host's own that shape what laneway programs."""
 
 ACCEPT_RA = "net/ipv6/conf/{}/accept_ra"
@@ -26,6 +33,8 @@ UPLINK_KEYS = (
     "net/ipv4/conf/{}/rp_filter",
     ACCEPT_RA,
     "net/ipv6/conf/{}/use_oif_addrs_only",
+    "net/ipv4/conf/{}/forwarding",
+    "net/ipv6/conf/{}/forwarding",
 )
 """The same, of each uplink's interface."""
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from laneway.compile.names import CLASS_OF, DNAT, IN, OWN_SNAT, SNAT, TAKE, allow_set, host_set, src_set
-from laneway.lanes.field import HOST_OWNER
 from laneway.lanes.leases import PATH, holders
 from laneway.plan.standing import through
 from laneway.plan.steps import Op
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from laneway.state.host import HostState
     from laneway.state.marks import FwMark
     from laneway.state.routing import FibRule
+    from laneway.state.sets import SetEntry
 
 _HOLES = frozenset(map(allow_set, FAMILIES))
 _SERVICES = frozenset(map(host_set, FAMILIES))
@@ -40,10 +40,9 @@ def moved_flows(steps: Sequence[Step], observed: HostState, field: MarkField) ->
     `observed` is the host before them: a lane that was not there has no flows to move.
     """
     lived = {*_lookups(observed.fib_rules), *_flushed(steps, observed, field)}
-    # Who is logged in by the uplink speaks with the host itself, whose packets are not translated.
-    tenants = [lane for lane in lived if field.owner_of(lane) != HOST_OWNER]
-    marks = {*_of_entries(steps), *_of_lanes(steps), *_of_arrivals(steps)}
-    marks |= {lane for mark in set(_of_sources(steps)) for lane in tenants if lane.value & mark.mask == mark.value}
+    arrivals = set(_of_arrivals(steps))
+    moved = {field.uplink_of(mark) for mark in arrivals}
+    marks = {*_of_lanes(steps), *arrivals, *(lane for lane in lived if field.uplink_of(lane) in moved)}
     return tuple(
         sorted(
             mark
@@ -65,12 +64,6 @@ def _flushed(steps: Sequence[Step], observed: HostState, field: MarkField) -> It
     return (mark for mark in again if field.owner_of(mark) in owners)
 
 
-def _of_entries(steps: Iterable[Step]) -> Iterator[FwMark]:
-    for step in steps:
-        if step.kind == "entries" and step.op != Op.CREATE and step.old is not None:
-            yield step.old
-
-
 def _of_lanes(steps: Iterable[Step]) -> Iterator[FwMark]:
     """Yield the lanes that go: not one whose rule only moved, or has another table, nor one that was there twice."""
     look_ups = [step for step in steps if step.kind == "fib_rules" and step.key.action == RuleAction.LOOKUP]
@@ -81,15 +74,15 @@ def _of_lanes(steps: Iterable[Step]) -> Iterator[FwMark]:
             yield step.key.mark
 
 
-def _of_sources(steps: Iterable[Step]) -> Iterator[FwMark]:
-    """Yield the lanes whose source address changed; a rule that only moved to another chain of the tree did not.
+def _of_sources(steps: Iterable[Step]) -> Iterator[tuple[int, FwMark]]:
+    """Yield family and mark of what leaves with another source address; a rule that only moved in the tree is the same.
 
     Nor did one whose ports changed: what leaves from a port that is published now is found by itself.
     """
     old, new = ({(family, _portless(rule)) for family, rule in each} for each in _rules_of(steps, (SNAT, OWN_SNAT)))
-    for _, rule in old ^ new:
+    for family, rule in old ^ new:
         if rule.comment.endswith(":snat"):
-            yield from (match.mark for match in rule.matches if isinstance(match, Mark) and match.mark.value)
+            yield from ((family, match.mark) for match in rule.matches if isinstance(match, Mark) and match.mark.value)
 
 
 def _portless(rule: ChainRule) -> ChainRule:
@@ -110,11 +103,34 @@ def closed_flows(steps: Sequence[Step], desired: HostState, field: MarkField) ->
 
     These are what an allow, a host_access or a published port let in that is no more; in the crossing lane and in any
     of its tenant's, what began with or came to a prefix that is no longer that tenant's, since it may be another's
-    next; and what began in no lane.
+    next; what a tenant began that has another first lane, other classes or another source address now; and what began
+    in no lane. What came to a published port stays in the lane by which it came.
     """
-    doors = {*_of_doors(steps, field), *_of_published(steps)}
+    doors = {*_of_doors(steps, field), *_of_published(steps), *_of_turned(steps)}
     doors |= {*_of_classes(steps, desired, field), *_without_lane(steps, desired, field)}
+    doors |= set(_of_translated(steps, desired, field))
     return tuple(sorted(doors, key=repr))
+
+
+def _of_turned(steps: Sequence[Step]) -> Iterator[Closed]:
+    """Yield what tenants began by the first lane that they had."""
+    for step in steps:
+        if step.kind == "entries" and step.op == Op.REPLACE and step.key.set in _HOMES and step.old is not None:
+            yield Closed(source=step.key.net, mark=step.old)
+
+
+def _of_translated(steps: Sequence[Step], desired: HostState, field: MarkField) -> Iterator[Closed]:
+    """Yield what tenants began in lanes whose source address is another now."""
+    changed = set(_of_sources(steps))
+    if not changed:
+        return
+    lanes: dict[int, list[FwMark]] = {}
+    for lane in dict.fromkeys(_lookups(desired.fib_rules)):
+        lanes.setdefault(field.owner_of(lane), []).append(lane)
+    for entry, owner in _residents(steps, desired, field):
+        for lane in lanes.get(owner, ()):
+            if any(family == entry.net.family and lane.value & of.mask == of.value for family, of in changed):
+                yield Closed(source=entry.net, mark=lane)
 
 
 def _of_classes(steps: Sequence[Step], desired: HostState, field: MarkField) -> Iterator[Closed]:
@@ -128,10 +144,17 @@ def _of_classes(steps: Sequence[Step], desired: HostState, field: MarkField) -> 
     # What is wrong with the mark that a class gives is wrong for all that share it.
     led = {key for key, chain in desired.chains.items() if _leads(key, chain, touched)}
     owners = {int(key.name.removeprefix(CLASS_OF)) for key in touched | led if key.name.startswith(CLASS_OF)}
+    for entry, owner in _residents(steps, desired, field):
+        if owner in owners:
+            yield Closed(source=entry.net, mark=field.by_owner(owner))
+
+
+def _residents(steps: Sequence[Step], desired: HostState, field: MarkField) -> Iterator[tuple[SetEntry, int]]:
+    """Yield the prefixes of the tenants that were on the host before the steps, with their owners."""
     new = {step.key.name for step in steps if step.kind == "links" and step.op == Op.CREATE}
     for entry, mark in desired.entries.items():
-        if entry.set in _HOMES and entry.iface not in new and mark is not None and field.owner_of(mark) in owners:
-            yield Closed(source=entry.net, mark=field.by_owner(field.owner_of(mark)))
+        if entry.set in _HOMES and entry.iface not in new and mark is not None:
+            yield entry, field.owner_of(mark)
 
 
 def _leads(key: ChainKey, chain: Chain, to: set[ChainKey]) -> bool:

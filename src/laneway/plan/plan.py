@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from laneway.compile.names import DNAT, USER, net_set, src_set
-from laneway.compile.sysctls import FORWARD6
+from laneway.compile.sysctls import FORWARD6, flips
 from laneway.plan.diff import Delta, diff
 from laneway.plan.implied import without_links
 from laneway.plan.steps import Op, Step
@@ -277,7 +277,7 @@ def _without_implied(steps: list[Step], observed: HostState) -> Iterator[Step]:
                 continue
             case "sysctls":
                 before = priors.get(step.key)
-                if before is not None and before != step.old:
+                if before is not None and (before != step.old or flips(step.key)):
                     yield Step(Op.REPLACE, "sysctls", step.key, step.old, before)
             case _:
                 yield step

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping  # noqa: TC003  read at run time, by state.portable
+from collections.abc import Iterable, Mapping, Sequence  # noqa: TC003  read at run time, by state.portable
 from typing import Literal, NamedTuple
 
 from laneway.state.links import LinkKey
 from laneway.state.marks import FwMark
-from laneway.state.prefix import Prefix
+from laneway.state.prefix import Prefix, is_link_local
 
 Variant = Literal["legacy", "nft"]
 
@@ -18,6 +18,38 @@ class UplinkRoute(NamedTuple):
     interface: str
     to: Prefix
     via: bytes  # empty: on the link
+    by_main: bool = False  # how it goes there only main can say
+
+
+class MainWay(NamedTuple):
+    """A unicast route of table main, as far as it leads by one interface."""
+
+    interface: str
+    to: Prefix
+    metric: int
+    gateways: tuple[bytes, ...]  # empty for who is on the link; none at all: a next hop object says it
+    more: str  # what it has besides, as ip-route(8) writes it
+
+
+def uplink_routes(ways: Iterable[MainWay]) -> tuple[UplinkRoute, ...]:
+    """Return what main knows by its uplinks but for defaults: of ways to one prefix, the one of the lowest metric.
+
+    What depends on more than the destination, or has a gateway of the other family, is for main to say.
+    """
+    found: dict[tuple[str, Prefix], list[MainWay]] = {}
+    for way in ways:
+        if way.to.length and not is_link_local(way.to):
+            found.setdefault((way.interface, way.to), []).append(way)
+    return tuple(sorted(_best(alike) for alike in found.values()))
+
+
+def _best(alike: Sequence[MainWay]) -> UplinkRoute:
+    first = min(alike, key=lambda each: each.metric)
+    via = first.gateways[0] if first.gateways else None
+    special = any({"tos", "from"} & set(each.more.split()) for each in alike)
+    if special or via is None or len(via) not in (0, len(first.to.address)):
+        return UplinkRoute(first.interface, first.to, b"", by_main=True)
+    return UplinkRoute(first.interface, first.to, via)
 
 
 class Listener(NamedTuple):

@@ -29,12 +29,12 @@ class RouteKind(StrEnum):
     UNREACHABLE = "unreachable"
     BLACKHOLE = "blackhole"
     PROHIBIT = "prohibit"
+    THROW = "throw"
     # Laneway makes none of these.
     LOCAL = "local"
     BROADCAST = "broadcast"
     ANYCAST = "anycast"
     MULTICAST = "multicast"
-    THROW = "throw"
 
 
 ROUTED = (RouteKind.UNICAST, RouteKind.BLACKHOLE, RouteKind.UNREACHABLE, RouteKind.PROHIBIT)

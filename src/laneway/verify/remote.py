@@ -16,7 +16,7 @@ from laneway.errors import HostRefused
 from laneway.kernel.save_text import ours, saved_tables
 from laneway.kernel.sysctls import ACCEPT_RA, DISABLE_IPV6, HOST_KEYS, UPLINK_KEYS
 from laneway.state.chains import LeftoverKey
-from laneway.state.facts import HostFacts, UplinkRoute
+from laneway.state.facts import HostFacts, MainWay, uplink_routes
 from laneway.state.host import HostState, recorded_priors
 from laneway.state.links import GROUP, HOST, Netns
 from laneway.state.prefix import FAMILIES, IPV4, IPV6
@@ -86,7 +86,7 @@ class Seen:
             self.variant,
             self.links_up,
             dict(_gateways(self.main, interfaces)),
-            tuple(sorted(set(_uplink_routes(self.main, interfaces)))),
+            uplink_routes(_ways(self.main, interfaces)),
             present | {key: priors[key] for key in keys if key in priors},
             listening=listening,
         )
@@ -238,12 +238,12 @@ def _gateways(main: Sequence[SeenRoute], interfaces: Sequence[str]) -> Iterator[
                 yield (link, route.to.family), via
 
 
-def _uplink_routes(main: Sequence[SeenRoute], interfaces: Sequence[str]) -> Iterator[UplinkRoute]:
+def _ways(main: Sequence[SeenRoute], interfaces: Sequence[str]) -> Iterator[MainWay]:
     for route in main:
-        link_local = route.to.family == IPV6 and route.to.address[0] == 0xFE and route.to.address[1] & 0xC0 == 0x80  # noqa: PLR2004
-        for link, via in route.hops:
-            if link in interfaces and route.to.length and not link_local:
-                yield UplinkRoute(link, route.to, via)
+        for interface in interfaces:
+            gateways = tuple(via for link, via in route.hops if link == interface)
+            if gateways and route.kind is RouteKind.UNICAST:
+                yield MainWay(interface, route.to, route.metric, gateways, route.more)
 
 
 def _underlay(addresses: Sequence[SeenAddress], main: Sequence[SeenRoute], sysctls: Mapping[str, str]) -> Underlay:
