@@ -49,6 +49,7 @@ UNDERLAY = Underlay(
         route("0.0.0.0/0", "eth0", "192.0.2.1"),
     ),
 )
+NO_DEFAULT = UNDERLAY._replace(routes=UNDERLAY.routes[:-1])
 HEALTHY = Diagnosis(
     kernel=(6, 1),
     variant="nft",
@@ -210,6 +211,13 @@ ERROR, WARNING, INFO = Severity.ERROR, Severity.WARNING, Severity.INFO
             ERROR,
             ("ip rule add pref 32766 lookup main", "ip rule del pref 5 lookup main"),
             id="the rule for main moved before the lanes",
+        ),
+        pytest.param(
+            replace(HEALTHY, underlay=NO_DEFAULT, sysctls=switched(net__ipv4__conf__eth1__rp_filter="2")),
+            "no-way-back",
+            ERROR,
+            ("ip route add default via GATEWAY dev eth1",),
+            id="no default, and rp_filter",
         ),
         pytest.param(
             replace(HEALTHY, foreign=Foreign(fib_rules=(*MAIN, TAILSCALE))),
@@ -495,3 +503,12 @@ def test_which_rules_of_others_tenants_packets_meet_first(family: int, text: str
     told = [each.what for each in judge(seen, POLICY) if each.rule == "rule-before-lanes"]
 
     assert told == ([f"IPv{family} rule 100: {text} comes before laneway's rules"] if found else [])
+
+
+def test_a_default_in_another_table_is_a_way_back() -> None:
+    rules = (*MAIN, ForeignFibRule(4, 30000, "30000: from all lookup 100"))
+    seen = replace(HEALTHY, underlay=NO_DEFAULT, sysctls=switched(net__ipv4__conf__all__rp_filter="1"))
+
+    assert "no-way-back" in {each.rule for each in judge(seen, POLICY)}
+    elsewhere = replace(seen, foreign=Foreign(fib_rules=rules))
+    assert "no-way-back" not in {each.rule for each in judge(elsewhere, POLICY)}

@@ -368,3 +368,18 @@ def test_the_host_does_not_answer_on_a_bridge_for_its_other_addresses() -> None:
     found = walk(Terrain(here.terrain.state, underlay), packet(WEB, "10.20.0.99", "icmp"))
 
     assert steps(found.forward)[-1] == "bridge: nobody on lwb-acme has 10.20.0.99"
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["224.0.0.1", "0.0.0.0", "0.1.2.3", "255.255.255.255", "127.0.0.1", "198.51.100.255", "ff02::1", "::", "::1"],  # noqa: S104
+)
+def test_what_comes_from_nobodys_address_is_dropped(source: str) -> None:
+    to = "2001:db8:b::2" if ":" in source else "198.51.100.2"
+
+    found = told(SOUTH, to, "tcp/8080", source=source)
+
+    assert (found.verdict, steps(found.walk.forward)[-1]) == (
+        "dropped",
+        f"route: drops it: {source} is nobody's address",
+    )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, NamedTuple
 
 from laneway.explain.hop import OnWay, Query, Trail
+from laneway.explain.reach import EVERYBODY
 from laneway.state.links import HOST
-from laneway.state.prefix import address_text, family_of
+from laneway.state.prefix import IPV4, IPV6, address_text, family_of
 from laneway.state.routing import MAIN_TABLE, ROUTED, RouteKind, RuleAction
 
 if TYPE_CHECKING:
@@ -113,10 +115,21 @@ def _taken(found: OnWay | MainRoute, trail: Trail) -> Decision:
 
 
 def source_is_valid(terrain: Terrain, skb: Skb, trail: Trail) -> bool:
-    """Return whether the host believes a packet's IPv4 source (net/ipv4/fib_frontend.c, fib_validate_source).
+    """Return whether the host takes a packet with this source, and in IPv4 believes it.
 
-    The way back is looked up without the packet's mark, so it is main's word.
+    IPv4: ip_route_input_slow, fib_validate_source; IPv6: ip6_rcv_core, ip6_forward.
     """
+    source = ip_address(skb.source)
+    many = source.is_multicast or terrain.is_broadcast(skb.source) or skb.source == EVERYBODY
+    no_one = source.is_unspecified and not (skb.family == IPV6 and terrain.is_local(skb.to))
+    if many or no_one or source.is_loopback or (skb.family == IPV4 and not skb.source[0]):
+        trail.add("route", f"drops it: {source} is nobody's address")
+        return False
+    return skb.family != IPV4 or _is_believed(terrain, skb, trail)
+
+
+def _is_believed(terrain: Terrain, skb: Skb, trail: Trail) -> bool:
+    """Return whether there is a way back; it is looked up without the packet's mark, so it is main's word."""
     if terrain.is_local(skb.source):
         trail.add("rp_filter", f"drops it: {address_text(skb.source)} is the host's own address")
         return False

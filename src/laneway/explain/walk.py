@@ -16,7 +16,7 @@ from laneway.explain.routing import LOCAL, Decision, route, source_is_valid
 from laneway.explain.translation import own_address
 from laneway.explain.workload import leave
 from laneway.state.chains import XtTable
-from laneway.state.prefix import IPV4, address_text
+from laneway.state.prefix import address_text
 from laneway.state.routing import RouteKind
 
 if TYPE_CHECKING:
@@ -177,7 +177,7 @@ class _Journey:
         if stays_on_link(self.skb.to) and not own:
             self.trail.add("route", f"drops it: what is for {address_text(self.skb.to)} stays on its link")
             return self._end(Verdict.DROPPED)
-        if self.skb.family == IPV4 and not source_is_valid(self.terrain, self.skb, self.trail):
+        if not source_is_valid(self.terrain, self.skb, self.trail):
             return self._end(Verdict.DROPPED)
         decision = route(self.terrain, self.skb, self.trail)
         if decision.kind == LOCAL:
