@@ -92,7 +92,8 @@ def _forward(scene: Scene, family: int) -> Iterator[ChainRule]:
     for way in scene.ways:
         leaves = OutInterface(way.uplink.interface)
         yield ChainRule((leaves, TENANTS, TRACKED), Verdict.ACCEPT, comment(way.uplink.name, "out"))
-    yield ChainRule((TENANTS,), refused, comment("-", "elsewhere"))
+    # What bears a lane's mark and has got here goes where no lane leads.
+    yield ChainRule((), refused, comment("-", "elsewhere"))
 
 
 def _known_by(way: Way) -> Iterator[ChainRule]:
