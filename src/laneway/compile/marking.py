@@ -133,20 +133,20 @@ def _mark(scene: Scene, family: int) -> Iterator[ChainRule]:
         # Link-local traffic never leaves its link, so no lane can carry it.
         yield ChainRule((FromPrefix(LINK_LOCAL),), Verdict.RETURN, comment("-", "link-local"))
     yield ChainRule((TENANTS,), Jump(FROM, goto=True), comment("-", "tenants"))
+    # What follows is about flows that begin. One that conntrack knows, and no mark goes with, is the host's or others'
+    # and stays what it is.
+    yield ChainRule((CtState(("NEW",), negated=True),), Verdict.RETURN)
     yield ChainRule((InInterface("lo"),), Verdict.RETURN, comment("-", "host"))
-    # A flow that somebody else begins as a tenant, by an uplink or by any other link: the tenant would be part of it.
-    begins = (CtState(("NEW",)), InSet(net_set(family), "src"))
-    yield ChainRule(begins, Verdict.DROP, comment("-", "tenant-source"))
+    # Somebody else who begins one as a tenant, by an uplink or by any other link: the tenant would be part of it.
+    yield ChainRule((InSet(net_set(family), "src"),), Verdict.DROP, comment("-", "tenant-source"))
     for way in scene.ways:
         name = way.uplink.name
         if family == IPV6:
             # Somebody outside who speaks as the host: the answers of a published port would reach the host's services.
-            as_host = (InInterface(way.uplink.interface), CtState(("NEW",)), FromLocal())
+            as_host = (InInterface(way.uplink.interface), FromLocal())
             yield ChainRule(as_host, Verdict.DROP, comment(name, "host-source"))
         arrived = MapMark(publish_set(family, name), "dst,dst")
-        # A flow that conntrack knows and no mark goes with is the host's own or others': it stays what it is.
-        new = (InInterface(way.uplink.interface), CtState(("NEW",)), ToLocal())
-        yield ChainRule(new, arrived, comment(name, "publish"))
+        yield ChainRule((InInterface(way.uplink.interface), ToLocal()), arrived, comment(name, "publish"))
     yield ChainRule((marked,), SaveMark(field.mask), comment("-", "remember"))
 
 

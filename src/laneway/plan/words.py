@@ -183,7 +183,9 @@ def _more(said: str) -> str:
 
 
 def _route(step: Step) -> str:
-    make = "append" if PLACE in step.key.more.split() else "add"
+    # A workload's way out may be led elsewhere by somebody there.
+    usual = "replace" if step.key.netns != HOST else "add"
+    make = "append" if PLACE in step.key.more.split() else usual
     verb = {Op.CREATE: make, Op.REPLACE: "replace", Op.DELETE: "del"}[step.op]
     route = step.old if step.op == Op.DELETE else step.new
     text = shlex.join(route_text(step.key, route).split())
