@@ -92,11 +92,15 @@ def test_the_bridge_is_named_where_it_is_gone() -> None:
     ],
 )
 def test_what_nobody_else_had_is_given(before: PolicySet, policy: PolicySet) -> None:
-    after(before, policy)
+    desired = after(before, policy)
+
+    homes = {str(entry.net) for entry in desired.entries if entry.set in {"lw-src4", "lw-src6"}}
+    assert homes == {str(each) for tenant in policy.tenants for each in tenant.subnets}
 
 
 def test_what_a_change_of_an_earlier_version_left_half_passed_on_is_given() -> None:
     desired = target(BOTH, HostState(), FACTS).desired
     stale = {entry._replace(iface="lwb-globex"): mark for entry, mark in desired.entries.items() if entry.iface}
 
+    assert len(stale) == len(BOTH.tenants[0].subnets) + len(BOTH.tenants[1].subnets)
     refuse_moved_prefixes(desired.replaced(entries={**desired.entries, **stale}), desired)

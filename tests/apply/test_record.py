@@ -287,6 +287,8 @@ def test_an_older_generation_does_not_stand_for_one_that_cannot_be_read(memory: 
         store.applied()
 
     assert refused.value.hint == f"restore it from a backup, or remove {damaged.parent}: in force is then generation 1"
+    with pytest.raises(HostRefused, match="the generation in force cannot be read"):
+        store.find(None)
     assert store.known_ground().tenants == ()
     assert [each.number for each in generations.every(memory / "generations")] == [1]
     sweep(damaged.parent)

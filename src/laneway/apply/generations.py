@@ -97,9 +97,13 @@ def _demand_readable(path: Path, number: int, older: Generation | None) -> None:
 
 
 def previous(directory: Path) -> Generation | None:
-    """Return the generation before the one in force; one that was brought back counts as the one it is a copy of."""
+    """Return the generation before the one in force; one that was brought back counts as the one it is a copy of.
+
+    Raises HostRefused as `in_force`.
+    """
     known = {each.number: each for each in every(directory) if not each.reverted}
-    number = max(known, default=0)
+    present = in_force(directory)
+    number = present.number if present else 0
     while number in known and known[number].restores in known:
         number = known[number].restores or 0
     return known.get(max((each for each in known if each < number), default=0))
