@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from laneway.compile.marking import NEIGHBOUR_DISCOVERY, TENANTS
 from laneway.compile.names import FORWARD, INPUT, UNMARKED, USER, allow_set, comment, host_set, net_set, src_set
 from laneway.compile.sets import ICMP
+from laneway.lanes.field import HOST_OWNER
 from laneway.state.chains import (
     BaseJump,
     Bridged,
@@ -92,8 +93,11 @@ def _forward(scene: Scene, family: int) -> Iterator[ChainRule]:
     for way in scene.ways:
         leaves = OutInterface(way.uplink.interface)
         yield ChainRule((leaves, TENANTS, TRACKED), Verdict.ACCEPT, comment(way.uplink.name, "out"))
-    # What bears a lane's mark and has got here goes where no lane leads.
-    yield ChainRule((), refused, comment("-", "elsewhere"))
+    # What bears a lane's mark and has got here goes where no lane leads. Not so the host's own: a load balancer in the
+    # kernel (IPVS) takes part in the host's flows, and its servers' answers are forwarded.
+    yield ChainRule((TENANTS,), refused, comment("-", "elsewhere"))
+    hosts = Mark(field.by_owner(HOST_OWNER), negated=True)
+    yield ChainRule((hosts,), refused, comment("-", "elsewhere"))
 
 
 def _known_by(way: Way) -> Iterator[ChainRule]:
