@@ -183,7 +183,7 @@ ODD: st.SearchStrategy[Any] = st.sampled_from(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(place=st.sampled_from(PLACES), odd=ODD | st.text(max_size=5) | st.integers())
 def test_a_changed_value_is_refused_or_planned_against(place: tuple[Any, ...], odd: Any) -> None:
     text = json.dumps(_changed(TREE, place, odd))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 
 from laneway.apply.target import target
 from laneway.apply.transaction import Outcome, transact
@@ -16,7 +16,7 @@ from laneway.state.host import HostState
 from tests.fakes.kernel import FakeKernel
 from tests.strategies import policies
 
-SLOW = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+SLOW = settings(max_examples=60)
 
 
 def host(*several: PolicySet) -> FakeKernel:

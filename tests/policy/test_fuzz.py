@@ -115,9 +115,9 @@ def _places(container: Any) -> Iterator[tuple[Any, Any]]:
     ],
 )
 def test_it_does_not_take_long(text: str) -> None:
-    begin = time.monotonic()
+    begin = time.process_time()
 
     with pytest.raises(PolicyError):
         load_text(text)
 
-    assert time.monotonic() - begin < 20  # seconds; a second or two on a quiet machine, hours when it is quadratic
+    assert time.process_time() - begin < 20  # seconds; one or two, hours when it is quadratic

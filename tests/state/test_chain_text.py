@@ -293,9 +293,9 @@ def test_a_hundred_thousand_lines_are_read_in_a_few_seconds() -> None:
         f"10.{n % 200}.{n // 200 % 250}.2:80"
         for n in range(100_000)
     ]
-    start = time.perf_counter()
+    start = time.process_time()
 
     rules = [parse_rule(line, family=4) for line in lines]
 
-    assert time.perf_counter() - start < 10  # measured: 2
+    assert time.process_time() - start < 10  # measured: 2
     assert not any(isinstance(rule, ForeignRule) for rule in rules)
