@@ -27,6 +27,7 @@ MAY_IMPORT: dict[
     "kernel": frozenset({"state", "plan"}),
     "explain": frozenset({"state", "policy", "lanes", "compile", "plan"}),
     "doctor": frozenset({"state", "policy"}),
+    "service": frozenset(),
     "map": frozenset({"state", "policy", "lanes", "explain"}),
     "lab": frozenset({"state", "policy", "lanes", "compile", "plan", "apply", "kernel", "explain"}),
     "verify": frozenset({"state", "policy", "lanes", "compile", "plan", "apply", "kernel", "explain"}),

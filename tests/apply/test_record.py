@@ -12,7 +12,7 @@ import pytest
 from laneway.apply import generations, journal, pending, snapshot, store, trust
 from laneway.apply.durable import sweep
 from laneway.apply.lock import locked
-from laneway.apply.record import Confirmation, Record, Reversion
+from laneway.apply.record import Confirmation, Reapplication, Record, Reversion
 from laneway.apply.target import target
 from laneway.apply.transaction import transact
 from laneway.cli import change, rollback
@@ -39,7 +39,7 @@ def memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "memory"
 
 
-def apply(kernel: FakeKernel, policy: PolicySet, record: Record) -> None:
+def apply(kernel: FakeKernel, policy: PolicySet, record: Record | Reapplication) -> None:
     observed = kernel.read()
     aim = target(policy, observed, kernel.facts(["eth0", "eth1"]))
     transact(kernel, desired=aim.desired, observed=observed, field=aim.lanes.field, ledger=record)
@@ -380,3 +380,48 @@ def test_a_memory_that_others_may_write_is_not_believed(tmp_path: Path, monkeypa
 
     with pytest.raises(UsageError, match="others may write it"):
         change.alone(0)
+
+
+def test_the_generation_in_force_is_applied_again_without_a_new_one(memory: Path) -> None:
+    kernel = FakeKernel()
+    kept(kernel, crowd(1))
+    (memory / "generations" / "1" / "boot").write_text("an-earlier-start", encoding="ascii")
+    present = generations.in_force(store.history())
+    assert present is not None
+    assert present.is_of_an_earlier_boot
+
+    after_the_reboot = FakeKernel()
+    apply(after_the_reboot, crowd(1), Reapplication(present))
+
+    again = generations.in_force(store.history())
+    assert again is not None
+    assert (again.number, again.is_of_an_earlier_boot) == (1, False)
+    assert after_the_reboot.read() == kernel.read()
+    assert os.listdir(memory) == ["generations"]  # noqa: PTH208
+
+
+def test_a_disk_without_room_does_not_keep_the_policy_from_being_applied_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    kernel = FakeKernel()
+    kept(kernel, crowd(1))
+    present = generations.in_force(store.history())
+    assert present is not None
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    for module in (journal, generations):
+        monkeypatch.setattr(module, "write_synced", full)
+    after_the_reboot = FakeKernel()
+    apply(after_the_reboot, crowd(1), Reapplication(present))
+
+    assert after_the_reboot.read() == kernel.read()
+
+
+def test_a_generation_of_before_boots_were_noted_is_of_no_earlier_one(memory: Path) -> None:
+    kept(FakeKernel(), crowd(1))
+    (memory / "generations" / "1" / "boot").unlink()
+
+    present = generations.in_force(store.history())
+
+    assert present is not None
+    assert not present.is_of_an_earlier_boot

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from laneway.apply.about import about_text, read_about
+from laneway.apply.boots import boot
 from laneway.apply.durable import make_directory, put_in_place, sweep, write_synced
 from laneway.errors import HostRefused
 from laneway.plan.steps import touched
@@ -32,6 +33,8 @@ KEPT = 100
 POLICY = "policy.toml"
 ABOUT = "about.toml"
 REVERTED = "reverted"
+BOOT = "boot"
+"""The file with the start of the machine in which a generation was last applied."""
 
 _KINDS: dict[str, type] = {"when": datetime, "who": str, "command": str}
 _MAY_BE: dict[str, type] = {"changes": dict, "restores": int, "destroyed": bool}
@@ -51,6 +54,12 @@ class Generation:
     restores: int | None = None  # the generation that it brought back
     destroyed: bool = False  # nothing of laneway's was left on the host
     reverted: bool = False
+    boot: str = ""  # the start of the machine in which it was last applied; empty: not known
+
+    @property
+    def is_of_an_earlier_boot(self) -> bool:
+        """Return whether the host was started anew since it was applied."""
+        return self.boot not in ("", boot())
 
     @property
     def policy(self) -> Path:
@@ -120,7 +129,22 @@ def _load(path: Path, number: int) -> Generation:
     about = read_about(path / ABOUT, _KINDS, may_be=_MAY_BE)
     if not all(isinstance(each, int) for each in about.setdefault("changes", {}).values()):
         raise ValueError("changes are no numbers")
-    return Generation(number, path, **about, reverted=(path / REVERTED).exists())
+    return Generation(number, path, **about, reverted=(path / REVERTED).exists(), boot=_boot_of(path))
+
+
+def _boot_of(path: Path) -> str:
+    try:
+        return (path / BOOT).read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
+def note_boot(generation: Generation) -> None:
+    """Write down that a generation is applied in this start of the machine; raises OSError."""
+    if generation.boot != boot():
+        aside = generation.path / f".{BOOT}"
+        write_synced(aside, boot().encode())
+        put_in_place(aside, generation.path / BOOT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +188,7 @@ def draft(
         aside.mkdir(mode=0o700)
         write_synced(aside / POLICY, to_toml(policy).encode())
         write_synced(aside / ABOUT, about_text(about))
+        write_synced(aside / BOOT, boot().encode())
     except OSError:
         sweep(aside)
         raise

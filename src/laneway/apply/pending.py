@@ -9,21 +9,22 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from laneway.apply import snapshot
 from laneway.apply.about import about_text, read_about
+from laneway.apply.boots import boot
 from laneway.apply.durable import make_directory, put_in_place, refusals, sweep, write_synced
 from laneway.apply.generations import REVERTED, who
 from laneway.apply.journal import UNTOUCHED
 from laneway.errors import Conflict, HostRefused
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from laneway.state.facts import Variant
     from laneway.state.host import HostState
 
-_BOOT = Path("/proc/sys/kernel/random/boot_id")
 _ABOUT = "about.toml"
 _SNAPSHOT = "snapshot"
 _NUMBERS: dict[str, type] = {"generation": int, "before": int, "seconds": float, "end": float}
@@ -70,11 +71,6 @@ class Pending:
 def now() -> float:
     """Return seconds since the machine was started."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)
-
-
-def boot() -> str:
-    """Return what tells one start of the machine from another."""
-    return _BOOT.read_text(encoding="ascii").strip()
 
 
 def read(path: Path) -> Pending | None:
@@ -159,5 +155,16 @@ def refuse_while_waiting(path: Path) -> None:
         return
     if pending.left > 0:
         raise Conflict(pending.describe(), "`laneway confirm` keeps it, `laneway rollback` takes it back now")
+    raise _over(pending)
+
+
+def refuse_unless_in_force(path: Path) -> None:
+    """Raise Conflict while a change is half made, or is to be taken back; one that waits is the policy in force."""
+    pending = read(path)
+    if pending is not None and (not pending.generation or pending.left <= 0):
+        raise _over(pending)
+
+
+def _over(pending: Pending) -> Conflict:
     hint = "it should be taken back by now: `laneway rollback --pending` does it, if nobody else is at it"
-    raise Conflict(f"{pending.describe()}, which is over", hint)
+    return Conflict(f"{pending.describe()}, which is over", hint)

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from laneway.apply import generations, journal, pending, store
 from laneway.apply.durable import refusals
 from laneway.apply.journal import UNTOUCHED, Journal
+from laneway.errors import HostRefused
 from laneway.policy.write import to_toml
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from laneway.apply.generations import Draft
+    from laneway.apply.generations import Draft, Generation
     from laneway.apply.pending import Pending
     from laneway.plan.steps import Step
     from laneway.policy.model import PolicySet
@@ -95,6 +97,8 @@ class Record:
             present = generations.in_force(store.history())
             if present is not None and self._is_as(present):
                 self.generation = present.number
+                with suppress(OSError):  # a read-only disk is no reason to refuse what is done already
+                    generations.note_boot(present)
             else:
                 self._make_draft(())
         if self._draft is not None:
@@ -128,6 +132,51 @@ class Record:
         except OSError:
             return False
         return present.destroyed == self._destroyed and text == to_toml(self._policy)
+
+
+class Reapplication:
+    """The ledger of the generation in force when it is applied again: no new one, so that reboots fill no history.
+
+    It needs no room: a disk that is full or read-only is no reason to leave tenants without their lanes.
+    """
+
+    def __init__(self, generation: Generation) -> None:
+        """Take the generation in force."""
+        self._generation = generation
+        self._journal = Journal(store.journal())
+        self._journaled = False
+        self._earlier: HostState | None = None
+
+    def interrupted(self) -> HostState | None:
+        """Return how the host was before a change that was cut off, or None where that is not to be known."""
+        self._earlier = journal.before_a_cut(store.journal())
+        return self._earlier
+
+    def begin(self, before: HostState, steps: Sequence[Step]) -> None:
+        """Write the journal, if there is room for it."""
+        with suppress(HostRefused):
+            self._journal.begin(before if self._earlier is None else self._earlier, steps)
+            self._journaled = True
+
+    def reached(self, done: int) -> None:
+        """Write down that so many steps are done."""
+        if self._journaled:
+            self._journal.reached(done)
+
+    def keep(self) -> None:
+        """Write down in which start of the machine the generation is in force."""
+        with suppress(OSError):
+            generations.note_boot(self._generation)
+        with suppress(HostRefused):
+            self._journal.end()
+
+    def drop(self) -> None:
+        """Take the journal away: the host is as it was; one that was there before stays, as in `Record.drop`."""
+        if self._earlier is not None:
+            self._journal.leave()
+            return
+        with suppress(HostRefused):
+            self._journal.end()
 
 
 class Reversion:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 VERBS: Final = (
     *("check", "compile", "plan", "apply", "confirm", "rollback", "history", "destroy"),
-    *("status", "verify", "explain", "map", "doctor", "exec", "lab", "schema"),
+    *("status", "verify", "explain", "map", "doctor", "exec", "lab", "schema", "service"),
 )
 """The commands in the order of `--help`; each is a module of this package with a function `register(app)`."""
 

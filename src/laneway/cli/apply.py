@@ -19,6 +19,9 @@ def register(app: "Typer") -> None:
     def apply(  # noqa: PLR0913  a parameter for each option
         paths: Annotated[list[str] | None, typer.Argument(metavar="[PATH]...", help="Files or directories.")] = None,
         *,
+        in_force: Annotated[
+            bool, typer.Option("--in-force", help="The policy in force once more: after a reboot or a flush.")
+        ] = False,
         prune: Annotated[bool, typer.Option("--prune", help="Remove tenants the policy does not name.")] = False,
         dry_run: Annotated[bool, typer.Option("--dry-run", help="As `plan`: change nothing.")] = False,
         confirm_within: Annotated[
@@ -34,6 +37,11 @@ def register(app: "Typer") -> None:
         nothing to do; 5: the host refused and is as it was before; 7: another laneway is at work, a change waits for
         its confirmation, or something of somebody else's is in the way.
         """
+        if in_force:
+            from laneway.cli.in_force import run_in_force
+
+            others = bool(paths or prune or confirm_within)
+            finish(lambda: run_in_force(wait=wait, dry_run=dry_run, as_json=as_json, others=others), as_json=as_json)
         if dry_run:
             from laneway.cli.plan import run as plan
 

@@ -97,6 +97,7 @@ class View(NamedTuple):
     waiting: tuple[str, ...]
     rates: bool
     host: "HostSettings"
+    rebooted: int = 0  # the generation in force, when the host was started anew since it was applied
 
     @property
     def code(self) -> Exit:
@@ -116,7 +117,9 @@ def _views(stored: "PolicySet", tenant: str | None, manner: Manner) -> "Iterator
     while True:
         now = _figures(scene)
         data = status_data(scene, tenant, now, before)
-        yield View({**data, "steps": steps}, steps, others, scene.aim.waiting, before is not None, stored.host)
+        rebooted = _lost_by_a_reboot() if steps else 0
+        rates = before is not None
+        yield View({**data, "steps": steps}, steps, others, scene.aim.waiting, rates, stored.host, rebooted)
         shown += 1
         if not manner.watch or shown == manner.times:
             return
@@ -126,6 +129,14 @@ def _views(stored: "PolicySet", tenant: str | None, manner: Manner) -> "Iterator
             scene = look_at(stored, prune=True)
             steps, others = plan(scene.aim.desired, scene.observed), in_the_way(scene)
             looked = time.monotonic()
+
+
+def _lost_by_a_reboot() -> int:
+    """Return the number of the generation in force if it was not applied in this start of the host, 0 if it was."""
+    from laneway.apply import generations, store
+
+    present = generations.in_force(store.history())
+    return present.number if present and present.is_of_an_earlier_boot else 0
 
 
 def _figures(scene: "Scene") -> "Figures":
@@ -146,7 +157,8 @@ def _tell(view: View, *, as_json: bool) -> None:
         shown = {key: value for key, value in view.data.items() if key != "steps"}
         others = [each.as_json() for each in view.in_the_way]
         drift = tell.as_json(view.steps, view.host)
-        output.answer({"in_sync": not view.steps, "drift": drift, "in_the_way": others, **shown})
+        rebooted = bool(view.rebooted)
+        output.answer({"in_sync": not view.steps, "rebooted": rebooted, "drift": drift, "in_the_way": others, **shown})
         return
     from rich.console import Console
 
@@ -163,10 +175,23 @@ def _tell(view: View, *, as_json: bool) -> None:
 def _judged(view: View) -> "Iterator[str]":
     from laneway.cli import tell
 
+    if view.rebooted:
+        yield f"the host was started anew since generation {view.rebooted} was applied: `laneway apply --in-force`"
+        yield _at_start()
     mended = "`laneway verify` says where, `laneway plan` what apply would mend"
     yield f"drift: {tell.tally(view.steps)}; {mended}" if view.steps else "no drift"
     for each in view.in_the_way:
         yield f"in the way: {each.text}"
+
+
+def _at_start() -> str:
+    """Return, for a person, what applies the policy at the next start, or why it was not applied at this one."""
+    from laneway.kernel.service import enabled
+    from laneway.service.files import UNITS
+
+    if all(enabled(unit) for unit in UNITS):
+        return "why it was not at start: `systemctl status laneway-boot.service`"
+    return "at every start of the host: `laneway service install`"
 
 
 def _live(views: "Iterator[View]") -> Exit:

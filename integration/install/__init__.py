@@ -1,0 +1,1 @@
+"""How laneway comes onto a host, and stays in force there after a reboot."""
