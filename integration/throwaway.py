@@ -9,13 +9,14 @@ import pickle
 import shlex
 import subprocess
 import traceback
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 from testinfra.backend.local import LocalBackend
 from testinfra.host import Host
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from testinfra.backend.base import CommandResult
 
@@ -30,23 +31,40 @@ _HOLD = """
 set -e
 mount -t tmpfs tmpfs /run
 mount -t sysfs sysfs /sys
-for layer in etc var/lib; do
+for layer in etc var/lib {usr}; do
     above=/run/layers/$layer
+    below=/$layer
+    for root in {unpacked}; do [ ! -d $root/$layer ] || below=$root/$layer:$below; done
     mkdir -p $above/upper $above/work
-    mount -t overlay overlay -o lowerdir=/$layer,upperdir=$above/upper,workdir=$above/work /$layer
+    mount -t overlay overlay -o lowerdir=$below,upperdir=$above/upper,workdir=$above/work /$layer
 done
 ip link set lo up
+{prepare}
 echo ready
-exec cat > /dev/null
+exec {init} cat > /dev/null
 """
 
 
 class Throwaway:
     """A host to break: commands and functions run on it see its network and its files, and change no others."""
 
+    namespaces: ClassVar[tuple[str, ...]] = ("--net", "--mount")
+    """What `unshare` makes for it, and `nsenter` joins."""
+
+    prepare: ClassVar[str] = ""
+    """What is done on it before it is ready."""
+
+    init: ClassVar[str] = ""
+    """What is put before its first process."""
+
+    unpacked: Sequence[Path] = ()
+    """Roots of programs that this host has and the machine has not: they are laid over its /usr and /etc."""
+
     def __enter__(self) -> Self:
         """Make the host."""
-        command = ["unshare", "--net", "--mount", "--propagation", "private", "sh", "-c", _HOLD]
+        roots = " ".join(shlex.quote(str(root)) for root in self.unpacked)
+        hold = _HOLD.format(usr="usr" if roots else "", unpacked=roots, prepare=self.prepare, init=self.init)
+        command = ["unshare", *self.namespaces, "--propagation", "private", *self._more, "sh", "-c", hold]
         self._holder = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         assert self._holder.stdout is not None
         assert self._holder.stdout.readline() == "ready\n", "cannot make a throw-away host: are you root?"
@@ -57,9 +75,19 @@ class Throwaway:
         self._holder.communicate(timeout=_TIMEOUT)
 
     @property
+    def _more(self) -> list[str]:
+        """What else stands in the command that makes the host."""
+        return []
+
+    @property
+    def _pid(self) -> int:
+        """The process whose namespaces are the host's."""
+        return self._holder.pid
+
+    @property
     def prefix(self) -> list[str]:
         """What to put before a command so that it runs on the host."""
-        return ["nsenter", "--target", str(self._holder.pid), "--net", "--mount", "--"]
+        return ["nsenter", "--target", str(self._pid), *self.namespaces, "--"]
 
     def run(self, argv: Sequence[str], *, check: bool = True, **options: Any) -> subprocess.CompletedProcess[str]:
         """Run a command on the host."""
@@ -105,7 +133,7 @@ class Throwaway:
         """Move the calling process, which must have one thread, onto the host for good."""
         libc = ctypes.CDLL(None, use_errno=True)
         for kind, flag in (("net", _CLONE_NEWNET), ("mnt", _CLONE_NEWNS)):
-            descriptor = os.open(f"/proc/{self._holder.pid}/ns/{kind}", os.O_RDONLY)
+            descriptor = os.open(f"/proc/{self._pid}/ns/{kind}", os.O_RDONLY)
             assert libc.setns(descriptor, flag) == 0, os.strerror(ctypes.get_errno())
             os.close(descriptor)
 
