@@ -121,7 +121,7 @@ def test_a_link_comes_up_with_its_sysctls_and_a_port_after_its_bridge() -> None:
     names = {step.key.name for step in raised}
     theirs = [i for i in positions(steps, kind="sysctls") if names.intersection(steps[i].key.split("/"))]
     assert max(theirs) < min(steps.index(step) for step in raised)
-    assert len(theirs) == 8 * kinds.count("bridge") + kinds.count("veth")
+    assert len(theirs) == 8 * kinds.count("bridge") + 2 * kinds.count("veth")
 
 
 def test_a_link_made_anew_is_down_until_it_has_its_sysctls_again() -> None:

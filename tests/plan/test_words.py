@@ -94,13 +94,21 @@ REMEMBERED = "LANEWAY-PRIOR -m comment --comment lw:prior:net/ipv4/ip_forward="
         ),
         pytest.param(
             Step(Op.DELETE, "files", "/etc/netns/acme-web/resolv.conf", ""),
-            "rm -f /etc/netns/acme-web/resolv.conf && rmdir --ignore-fail-on-non-empty /etc/netns/acme-web /etc/netns",
+            "rm -f /etc/netns/acme-web/resolv.conf; for d in /etc/netns/acme-web /etc/netns;"
+            ' do [ "$(ls -A $d)" != .laneway ] || { rm $d/.laneway && rmdir $d; }; done',
             id="a file and its directory",
         ),
         pytest.param(
             Step(Op.CREATE, "files", "/etc/x", None, "END\n"),
-            "printf %s 'END\n' | install -D -m 644 /dev/stdin /etc/x",
+            "printf %s 'END\n' | install -m 644 /dev/stdin /etc/x",
             id="a file that would end itself",
+        ),
+        pytest.param(
+            Step(Op.CREATE, "files", "/etc/iproute2/rt_tables.d/laneway.conf", None, "20017 lw.acme.north"),
+            "for d in /etc/iproute2 /etc/iproute2/rt_tables.d;"
+            " do [ -d $d ] || { mkdir -m 755 $d && : > $d/.laneway; }; done;"
+            " printf %s '20017 lw.acme.north' | install -m 644 /dev/stdin /etc/iproute2/rt_tables.d/laneway.conf",
+            id="a file in a directory that may not be there",
         ),
         pytest.param(
             Step(Op.REPLACE, "sets", "lw-a", IpSet(SetType.NET, 4, marks=True), IpSet(SetType.NET, 4, marks=False)),

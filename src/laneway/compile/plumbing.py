@@ -39,6 +39,9 @@ _OF_A_PORT = (
     # A port passes frames on and speaks for nobody. With an address of its own it would be another way to the host, and
     # three more routes for the kernel to walk with every FIB rule.
     ("net/ipv6/conf/{}/disable_ipv6", "1"),
+    # What is sent to one of the reserved addresses 01:80:c2:00:00:0X is the port's and not the bridge's (IEEE 802.1D
+    # 7.12.6, br_handle_frame): without this the port answers ARP for every address of the host, others' gateways too.
+    ("net/ipv4/conf/{}/arp_ignore", "8"),
 )
 SYSCTLS = {LinkKind.BRIDGE: _OF_A_BRIDGE + _OF_A_BRIDGE_WITH_IPV6, LinkKind.VETH: _OF_A_PORT}
 """What the host's links of laneway's have otherwise than the kernel has it, by kind: keys, for a name, and values."""

@@ -1,13 +1,20 @@
-"""Our files under /etc: names for table and protocol numbers, and resolv.conf of workloads."""
+"""Our files under /etc: names for table and protocol numbers, and resolv.conf of workloads.
+
+A directory that had to be made for them holds the empty file `.laneway` from its first moment on. By it, and by it
+alone, it is known as one that goes again with its last file: others' directories, and what is mounted there, stay.
+"""
 
 from __future__ import annotations
 
+import errno
 import os
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from laneway.kernel.reasons import failed, refused
 from laneway.plan.steps import Op, Step
+from laneway.state.host import DIRECTORY_MARK
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -19,6 +26,9 @@ _NETNS = "/etc/netns"
 _RESOLV = "resolv.conf"
 _OURS = "# laneway"  # the first line of a resolv.conf that we wrote begins so
 _MODE = 0o644
+_DIRECTORY_MODE = 0o755
+_DIRECTORIES = (_NETNS, "/etc/iproute2", "/etc/iproute2/rt_tables.d", "/etc/iproute2/rt_protos.d")
+_IN_USE = frozenset({errno.EBUSY, errno.ENOTEMPTY, errno.EEXIST})
 
 
 def _at(root: Path, path: str) -> Path:
@@ -44,6 +54,17 @@ def _read(root: Path) -> Iterator[tuple[str, str]]:
         content = _content(file)
         if content.startswith(_OURS):
             yield f"{_NETNS}/{file.parent.name}/{_RESOLV}", content
+    for left in _left_by_a_kill(root):
+        yield f"/{left.relative_to(root)}", ""
+
+
+def _left_by_a_kill(root: Path) -> Iterator[Path]:
+    """Yield what marks directories that were made for a file that never came, and directories half made."""
+    made = sorted(_at(root, _NETNS).glob(f"*/{DIRECTORY_MARK}"))
+    directories = [*(_at(root, each) for each in _DIRECTORIES), *(mark.parent for mark in made)]
+    yield from (each / DIRECTORY_MARK for each in directories if _holds_only_the_mark(each))
+    asides = [*(_aside(_at(root, each)) for each in _DIRECTORIES), *sorted(_at(root, _NETNS).glob(".*.laneway"))]
+    yield from (each for each in asides if each.is_dir())
 
 
 def _content(file: Path) -> str:
@@ -56,7 +77,7 @@ def run(root: Path, op: Op, steps: Sequence[Step]) -> None:
         path = _at(root, step.key)
         try:
             if op is Op.DELETE:
-                _remove(root, path)
+                _remove(path)
             else:
                 _write(path, step.new)
         except OSError as error:
@@ -65,7 +86,7 @@ def run(root: Path, op: Op, steps: Sequence[Step]) -> None:
 
 def _write(path: Path, content: str) -> None:
     """Put a whole file in place at once: whoever reads it finds the old content or the new."""
-    path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    _make_directory(path.parent)
     aside = _aside(path)
     descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, _MODE)
     try:
@@ -88,9 +109,38 @@ def _aside(path: Path) -> Path:
     return path.with_name(f".{path.name}.laneway")
 
 
-def _remove(root: Path, path: Path) -> None:
-    path.unlink(missing_ok=True)
-    netns = _at(root, _NETNS)
-    for directory in (path.parent, netns):
-        if netns in (directory, directory.parent) and directory.is_dir() and not any(directory.iterdir()):
+def _make_directory(path: Path) -> None:
+    """Make a directory, and those above it, where there are none: with the mark in it before it has its name."""
+    if path.is_dir():
+        return
+    _make_directory(path.parent)
+    aside = _aside(path)
+    shutil.rmtree(aside, ignore_errors=True)
+    aside.mkdir(mode=_DIRECTORY_MODE)
+    aside.chmod(_DIRECTORY_MODE)  # whatever the umask
+    (aside / DIRECTORY_MARK).touch(mode=_MODE)
+    aside.rename(path)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    elif path.name != DIRECTORY_MARK:
+        path.unlink(missing_ok=True)
+    for directory in path.parents:
+        if not _holds_only_the_mark(directory):
+            return
+        (directory / DIRECTORY_MARK).unlink()
+        try:
             directory.rmdir()
+        except OSError as error:
+            if error.errno not in _IN_USE:  # something was mounted on it since, or came into it just now
+                raise
+            return
+
+
+def _holds_only_the_mark(directory: Path) -> bool:
+    try:
+        return [each.name for each in directory.iterdir()] == [DIRECTORY_MARK]
+    except (FileNotFoundError, NotADirectoryError):
+        return False

@@ -99,6 +99,7 @@ _CARRIED = (
     (LinkKind.BRIDGE, "net/ipv6/conf/{}/addr_gen_mode", socket.AF_INET6, _IFLA_INET6_ADDR_GEN_MODE, _WHOLE),
     (LinkKind.BRIDGE, "net/ipv6/conf/{}/disable_ipv6", socket.AF_INET6, _IFLA_INET6_CONF, 26),
     (LinkKind.BRIDGE, "net/ipv6/conf/{}/seg6_enabled", socket.AF_INET6, _IFLA_INET6_CONF, 44),
+    (LinkKind.VETH, "net/ipv4/conf/{}/arp_ignore", socket.AF_INET, _IFLA_INET_CONF, 18),
     (LinkKind.VETH, "net/ipv6/conf/{}/disable_ipv6", socket.AF_INET6, _IFLA_INET6_CONF, 26),
 )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final
 
 from laneway.plan.rule_commands import (
@@ -15,6 +16,7 @@ from laneway.plan.rule_commands import (
     tool,
 )
 from laneway.plan.steps import Op
+from laneway.state.host import DIRECTORY_MARK
 from laneway.state.links import GROUP, HALF_MADE, HOST, PROMOTE_SECONDARIES, Link, LinkKind
 from laneway.state.prefix import IPV4, Prefix, address_text
 from laneway.state.routing import PLACE, PROTOCOL, RouteKind, RuleAction
@@ -108,11 +110,18 @@ def _sysctl(step: Step) -> str:
 
 def _file(step: Step) -> str:
     path = shlex.quote(step.key)
+    # Below /etc, which every host has.
+    directories = [shlex.quote(str(each)) for each in PurePosixPath(step.key).parents][:-2]
     if step.op != Op.DELETE:
-        return here_document(f"install -D -m 644 /dev/stdin {path}", step.new)
-    inside = step.key.startswith("/etc/netns/")
-    directories = f"{shlex.quote(step.key.rpartition('/')[0])} /etc/netns"
-    return f"rm -f {path}" + (f" && rmdir --ignore-fail-on-non-empty {directories}" if inside else "")
+        absent = f"[ -d $d ] || {{ mkdir -m 755 $d && : > $d/{DIRECTORY_MARK}; }}"
+        made = f"for d in {' '.join(directories[::-1])}; do {absent}; done; " if directories else ""
+        return made + here_document(f"install -m 644 /dev/stdin {path}", step.new)
+    emptied = f'[ "$(ls -A $d)" != {DIRECTORY_MARK} ] || {{ rm $d/{DIRECTORY_MARK} && rmdir $d; }}'
+    gone = f"for d in {' '.join(directories)}; do {emptied}; done"
+    if step.key.endswith(f"/{DIRECTORY_MARK}"):
+        return gone
+    half_made = "r" if step.key.endswith(DIRECTORY_MARK) else ""
+    return f"rm -{half_made}f {path}; {gone}"
 
 
 def _inside(netns: str) -> str:

@@ -10,6 +10,9 @@ from laneway.state.marks import FwMark
 from laneway.state.routing import FibRule, Route, RouteKey
 from laneway.state.sets import IpSet, SetEntry
 
+DIRECTORY_MARK = ".laneway"
+"""The empty file in a directory that laneway made for files of its own, and removes with the last of them."""
+
 
 class HostState:
     """One mapping per kind of kernel object, keyed by the kernel's own identity.
