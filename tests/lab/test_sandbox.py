@@ -84,20 +84,3 @@ def test_remedy_names_the_setting(tmp_path: Path, key: str, value: str, hint: st
     file.write_text(f"{value}\n")
 
     assert sandbox.remedy(tmp_path) == hint
-
-
-def test_a_chroot_is_refused(tmp_path: Path) -> None:
-    mounts = tmp_path / "mountinfo"
-    mounts.write_text("22 28 0:21 / /proc rw shared:13 - proc proc rw\n")
-
-    with pytest.raises(HostRefused, match="cannot be made in a chroot"):
-        sandbox.demand_own_root(mounts)
-
-
-def test_a_root_of_ones_own_is_not_refused(tmp_path: Path) -> None:
-    mounts = tmp_path / "mountinfo"
-    mounts.write_text("22 28 0:21 / /proc rw - proc proc rw\n28 1 254:0 / / rw,relatime - ext4 /dev/vda rw\n")
-
-    sandbox.demand_own_root(mounts)
-
-    assert mounts.exists()

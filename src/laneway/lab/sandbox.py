@@ -18,23 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar
 
 from laneway.errors import HostRefused, LanewayError, UsageError
-from laneway.lab.syscalls import (
-    MS_BIND,
-    MS_NODEV,
-    MS_NOEXEC,
-    MS_NOSUID,
-    MS_PRIVATE,
-    MS_REC,
-    NEW_MOUNTS,
-    NEW_NET,
-    NEW_PIDS,
-    NEW_USER,
-    die_with_parent,
-    mount,
-    own_proc,
-    setns,
-    unshare,
-)
+from laneway.lab.private_files import part_mounts, private_files, return_to
+from laneway.lab.syscalls import NEW_MOUNTS, NEW_NET, NEW_PIDS, NEW_USER, die_with_parent, own_proc, setns, unshare
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,12 +27,14 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 STATE_DIR = "/run/laneway"
-OLD_ETC = "/run/laneway-lab-etc"
 SBIN = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 """Where ip and iptables live; not in the PATH of every user."""
 
 KINDS = {"user": NEW_USER, "mnt": NEW_MOUNTS, "pid": NEW_PIDS, "net": NEW_NET}
 """Namespaces in the order in which they must be entered: the user namespace gives the right to the others."""
+
+ROOT = "root"
+"""What goes with them: the root directory of whoever made the sandbox, as the new mount namespace has it."""
 
 
 class Sandbox:
@@ -56,10 +43,8 @@ class Sandbox:
     def __init__(self) -> None:
         """Make the namespaces, in which all work starts in the directory where the caller is now.
 
-        Raises HostRefused with a remedy where they are not permitted, or would not hold, and UsageError where the
-        caller is nowhere.
+        Raises HostRefused with a remedy where they are not permitted, and UsageError where the caller is nowhere.
         """
-        demand_own_root()
         self._place = working_directory()
         here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         _flush()
@@ -70,10 +55,11 @@ class Sandbox:
         there.close()
         with here:
             self._namespaces = self._receive(here)
+        self._root = self._namespaces.pop(ROOT)
 
     def _receive(self, here: socket.socket) -> dict[str, int]:
         # recv_fds does not retry what a signal interrupts, but nothing here is worth more than one attempt.
-        message, descriptors, _, _ = socket.recv_fds(here, 4096, len(KINDS))
+        message, descriptors, _, _ = socket.recv_fds(here, 4096, len(KINDS) + 1)
         names = message.decode(errors="replace").split()
         if len(descriptors) != len(names) or not descriptors:
             os.waitpid(self._keeper, 0)
@@ -92,7 +78,7 @@ class Sandbox:
     def close(self) -> None:
         """End every process inside, and with them the namespaces."""
         if self._namespaces:
-            for descriptor in self._namespaces.values():
+            for descriptor in (*self._namespaces.values(), self._root):
                 os.close(descriptor)
             self._namespaces = {}
             os.kill(self._keeper, signal.SIGKILL)
@@ -133,6 +119,7 @@ class Sandbox:
             die_with_parent()
             for kind, descriptor in self._namespaces.items():
                 setns(descriptor, KINDS[kind])
+            return_to(self._root)
             child = os.fork()
             if child == 0:
                 die_with_parent()
@@ -163,7 +150,7 @@ def _flush() -> None:
 
 
 def _arrive(place: Path) -> None:
-    # Entering a mount namespace leads to its root directory.
+    # Entering a mount namespace, and then its root, leads there.
     with suppress(OSError):
         os.chdir(place)
     path = os.environ.get("PATH", os.defpath).split(os.pathsep)
@@ -257,9 +244,10 @@ def _be_init(there: socket.socket, kinds: list[str]) -> NoReturn:
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)
         for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
-        own = [os.open(f"/proc/self/ns/{kind}", os.O_RDONLY | os.O_CLOEXEC) for kind in kinds]
-        _private_files()
-        socket.send_fds(there, [" ".join(kinds).encode()], own)
+        own = {kind: os.open(f"/proc/self/ns/{kind}", os.O_RDONLY | os.O_CLOEXEC) for kind in kinds}
+        own[ROOT] = part_mounts(own["mnt"])
+        private_files()
+        socket.send_fds(there, [" ".join(own).encode()], [*own.values()])
         there.close()
         _release_output()
         while True:
@@ -278,53 +266,6 @@ def _release_output() -> None:
     os.close(null)
 
 
-def _private_files() -> None:
-    """Give the sandbox its own /run and /etc, so that nothing written there reaches the real host."""
-    mount("none", "/", "", MS_REC | MS_PRIVATE)
-    mount("tmpfs", "/run", "tmpfs", MS_NOSUID | MS_NODEV, options="mode=755")
-    for name in ("netns", "lock", "laneway"):
-        Path("/run", name).mkdir(mode=0o755)
-    _own_etc()
-    # Where proc or sysfs may not be mounted (some containers) the old ones serve: they show more, but not less.
-    with suppress(OSError):
-        mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
-    with suppress(OSError):
-        mount("sysfs", "/sys", "sysfs", MS_NOSUID | MS_NODEV | MS_NOEXEC)
-
-
-def _own_etc() -> None:
-    """Mount a writable /etc of links to the real one, with an iproute2 and a netns directory of its own."""
-    Path(OLD_ETC).mkdir()
-    mount("/etc", OLD_ETC, "", MS_BIND | MS_REC)
-    names = sorted(each.name for each in Path(OLD_ETC).iterdir())
-    mount("tmpfs", "/etc", "tmpfs", MS_NOSUID | MS_NODEV, options="mode=755")
-    for name in names:
-        old, new = Path(OLD_ETC, name), Path("/etc", name)
-        if name not in {"iproute2", "netns", "resolv.conf"}:
-            new.symlink_to(old.readlink() if old.is_symlink() else old)
-    Path("/etc/resolv.conf").touch()  # what ip-netns(8) mounts a netns' own on
-    Path("/etc/netns").mkdir()
-    _copy_readable(Path(OLD_ETC, "iproute2"), Path("/etc/iproute2"))
-
-
-def _copy_readable(old: Path, new: Path) -> None:
-    """Copy a directory of small files."""
-    new.mkdir(exist_ok=True)
-    for each in sorted(old.iterdir()) if old.is_dir() else ():
-        if each.is_dir():
-            _copy_readable(each, new / each.name)
-        elif each.is_file() and os.access(each, os.R_OK):
-            (new / each.name).write_bytes(each.read_bytes())
-
-
-def demand_own_root(mounts: Path = Path("/proc/self/mountinfo")) -> None:
-    """Raise HostRefused in a chroot: setns(2) into a mount namespace leaves it, and the lab with it."""
-    # Of what is mounted a process sees what lies below its root (proc(5)): in a chroot that is no mount, no "/".
-    if not any(line.split()[4] == "/" for line in mounts.read_text().splitlines()):
-        message = "a throw-away host cannot be made in a chroot: it would come out of it, on the host itself"
-        raise HostRefused(message, "run it outside, or in a container, whose root is its own (pivot_root(2))")
-
-
 def remedy(sysctls: Path = Path("/proc/sys")) -> str:
     """Return what most likely forbids namespaces here, and what helps."""
     for key, forbidding, permitting in (
@@ -335,4 +276,6 @@ def remedy(sysctls: Path = Path("/proc/sys")) -> str:
         path = sysctls / key.replace(".", "/")
         if path.is_file() and path.read_text().strip() == forbidding:
             return f"this host has {key}={forbidding}: run it with sudo, or: sudo sysctl {key}={permitting}"
+    if not Path("/proc/self").exists():  # a chroot that was not made ready
+        return "mount -t proc proc /proc"
     return "run it with sudo; in a container, start that with --privileged"
