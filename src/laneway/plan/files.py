@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from laneway.lanes.leases import PATH
 from laneway.plan.plan import plan
-from laneway.plan.words import command, entry_text
+from laneway.plan.words import address_command, command, entry_text
 from laneway.state.chain_text import jump_text, rule_text
 from laneway.state.chains import XtTable
 from laneway.state.host import HostState
@@ -53,7 +53,9 @@ def _is_ipv6_routing(step: Step) -> bool:
 
 def _batch(step: Step) -> Iterator[str]:
     """Yield the lines of ip -batch; what is done inside a namespace goes by `netns exec`."""
-    for part in command(step).split(" && "):
+    # A batch cannot try one word and then do without it, as the command for an address does.
+    written = address_command(step) if step.kind == "addresses" else command(step)
+    for part in written.split(" && "):
         words = part.replace("'", '"').split()[1:]
         if words[0] in ("-4", "-6"):
             words = words[1:]

@@ -48,6 +48,8 @@ def describe(step: Step, *, variant: Variant | None = None) -> str:  # noqa: PLR
             return f"{tool(key.family, variant)} -t {key.table}, jump from {key.base} to {key.chain}: {step.op}"
         case "files":
             return f"{key}: {step.op}"
+        case "addresses":
+            return address_command(step)
         case "leftovers":
             return describe(step._replace(kind=key.kind, key=key.key), variant=key.variant)
         case _:
@@ -90,13 +92,22 @@ def _netns(step: Step) -> str:
 
 
 def _address(step: Step) -> str:
-    nodad = " nodad" if step.key.address.family != IPV4 and step.op != Op.DELETE else ""
-    inside, link = _inside(step.key.netns), shlex.quote(step.key.link)
+    made = address_command(step)
+    if step.op != Op.DELETE:
+        # Before iproute2 6.3 ip(8) does not know that word: laneway's mark comes with the next apply.
+        return f"{made} proto {PROTOCOL} 2>/dev/null || {made}"
     kept = ""
-    if step.op == Op.DELETE and inside and step.key.address.family == IPV4:
+    if step.key.netns != HOST and step.key.address.family == IPV4:
         others = shlex.quote(f"{PROMOTE_SECONDARIES.format(step.key.link)}=1")
         kept = f"ip netns exec {shlex.quote(step.key.netns)} sysctl -qw {others} && "
-    return f"{kept}ip{inside} addr {_verb(step, 'replace', 'del')} {step.key.address} dev {link}{nodad}"
+    return f"{kept}{made}"
+
+
+def address_command(step: Step) -> str:
+    """Return the command for an address that every ip(8) takes: it does not mark the address as laneway's."""
+    nodad = " nodad" if step.key.address.family != IPV4 and step.op != Op.DELETE else ""
+    on_link = f"dev {shlex.quote(step.key.link)}{nodad}"
+    return f"ip{_inside(step.key.netns)} addr {_verb(step, 'replace', 'del')} {step.key.address} {on_link}"
 
 
 def _fib_rule(step: Step) -> str:
