@@ -159,7 +159,7 @@ def no_end(state: HostState) -> None:
         del state.routes[key]
     for rule in [rule for rule in state.fib_rules if rule.action in (RuleAction.UNREACHABLE, RuleAction.PROHIBIT)]:
         del state.fib_rules[rule]
-    without("LANEWAY-FORWARD", ":pin")(state)
+    without("LANEWAY-ISOLATE", ":pin")(state)
 
 
 def one_family_lost(state: HostState) -> None:
@@ -188,7 +188,10 @@ MUTANTS: dict[str, Change] = {
     "mark: the other uplink's lane": entries("lw-src", other_uplink),
     "mark: tenants unknown": no_entries("lw-src"),
     # One wall alone is not enough for a forged packet: each is taken away with the one behind it.
-    "mark: no anti-spoofing": both(without("LANEWAY-RAW", ":anti-spoof"), without("LANEWAY-FORWARD", ":unmarked")),
+    "mark: no anti-spoofing": both(
+        without("LANEWAY-RAW", ":anti-spoof"),
+        both(without("LANEWAY-UNMARKED", ":unmarked"), without("LANEWAY-ISOLATE", ":unmarked")),
+    ),
     "mark: the host's address as a source": without("LANEWAY-FROM", ":host-source"),
     "mark: no classes": without("LANEWAY-CLASS", "class-bulk"),
     "mark: a refusing class missing": without("LANEWAY-CLASS", "class-mail"),

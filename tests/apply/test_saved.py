@@ -19,7 +19,7 @@ from laneway.plan.conflicts import collisions, refuse
 from laneway.plan.plan import plan
 from laneway.policy.model import HostSettings
 from laneway.policy.write import to_toml
-from laneway.state.chains import ChainKey, ChainRule, ForeignRule, LeftoverKey, Verdict, XtTable
+from laneway.state.chains import ChainKey, ChainRule, ForeignRule, Verdict, XtTable
 from laneway.state.facts import (
     Foreign,
     ForeignFibRule,
@@ -32,6 +32,7 @@ from laneway.state.facts import (
     UplinkRoute,
 )
 from laneway.state.host import HostState
+from laneway.state.leftovers import LeftoverKey
 from laneway.state.links import LinkKey
 from laneway.state.marks import FwMark
 from laneway.state.portable import noun, plain

@@ -28,7 +28,7 @@ def test_a_class_takes_a_packet_to_its_lane_and_the_answer_comes_back_by_it() ->
         "mangle PREROUTING: marks it [lw:acme:class-bulk]",
         "ip rule: looks into table 20018 [10589]",
         "route: leads to eth1 by 198.51.100.1",
-        "filter FORWARD: passes [lw:south:pin]",
+        "mangle FORWARD: passes [lw:south:pin]",
         "filter FORWARD: passes [lw:south:out]",
         "nat POSTROUTING: leaves as 198.51.100.2 [lw:south:snat]",
         "out: leaves by eth1 as 198.51.100.2",
@@ -160,7 +160,7 @@ REFUSALS = [
         id="another tenant's gateway",
     ),
     pytest.param(APP, "10.20.0.10", "tcp/5432", "refused", "lw:-:not-here]", id="a hole is one way"),
-    pytest.param(NORTH, "10.20.0.10", "tcp/80", "refused", "lw:-:between-tenants]", id="unpublished, from outside"),
+    pytest.param(NORTH, "10.20.0.10", "tcp/80", "dropped", "lw:-:between-tenants]", id="unpublished, from outside"),
     pytest.param(NORTH, "8.8.8.8", "udp/53", "dropped", "lw:north:not-a-router]", id="no router"),
     pytest.param(DB, "fd20::10", "icmp", "refused", "workload: acme-db has no route to fd20::10", id="no address"),
     pytest.param(WEB, "10.20.0.99", "tcp/80", "dropped", "nobody on lwb-acme has 10.20.0.99", id="nobody"),
@@ -274,7 +274,7 @@ def test_flushed_fib_rules_end_at_the_pin() -> None:
 
     assert steps(found.forward)[-2:] == [
         "route: leads to eth0 by 192.0.2.1",
-        "filter FORWARD: refuses it with icmp-admin-prohibited [lw:north:pin]",
+        "mangle FORWARD: drops it [lw:north:pin]",
     ]
 
 
@@ -285,7 +285,7 @@ def test_flushed_marks_end_in_silence() -> None:
 
     found = walk(Terrain(state, here.terrain.underlay), packet(WEB, "203.0.113.9", "tcp/443"))
 
-    assert steps(found.forward)[-1] == "filter FORWARD: drops it [lw:-:unmarked]"
+    assert steps(found.forward)[-1] == "mangle FORWARD: drops it [lw:-:unmarked]"
 
 
 def test_a_lost_default_ends_at_the_terminator() -> None:

@@ -51,7 +51,7 @@ def test_a_lane_can_carry_before_a_packet_is_marked_for_it() -> None:
 
     last_route = max(positions(steps, kind="routes"))
     last_rule = max(positions(steps, kind="fib_rules"))
-    first_mark = min(i for i in positions(steps, kind="jumps") if steps[i].key.table == "mangle")
+    first_mark = min(i for i in positions(steps, kind="jumps") if steps[i].key.chain == "LANEWAY-MARK")
     first_entry = min(i for i in positions(steps, kind="entries") if not steps[i].key.set.startswith("lw-net"))
     assert max(last_rule, last_route) < first_mark < first_entry
 
@@ -62,11 +62,12 @@ def test_the_walls_stand_and_nat_translates_before_a_workload_can_send() -> None
     walls = [
         i
         for i in positions(steps, kind="jumps")
-        if steps[i].key.table in ("filter", "nat", "raw") and steps[i].key.chain != "LANEWAY-DNAT"
+        if (steps[i].key.table in ("filter", "nat", "raw") and steps[i].key.chain != "LANEWAY-DNAT")
+        or steps[i].key.chain == "LANEWAY-ISOLATE"
     ]
     walls += [i for i in positions(steps, kind="entries") if steps[i].key.set in ("lw-net4", "lw-net6")]
     sends = ("netns", "links", "addresses", "routes", "sysctls")
-    assert len(walls) == 8 + 2
+    assert len(walls) == 10 + 2
     assert max(walls) < min(at for kind in sends for at in positions(steps, kind=kind))
 
 

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from laneway.plan.plan import plan
 from laneway.plan.steps import Op, Step
 from laneway.plan.words import command, commands, describe
-from laneway.state.chains import BaseJump, ChainKey, JumpKey, LeftoverKey, XtTable
+from laneway.state.chains import BaseJump, ChainKey, JumpKey, XtTable
 from laneway.state.host import HostState
+from laneway.state.leftovers import LeftoverKey
 from laneway.state.links import HALF_MADE, HOST, AddressKey, Link, LinkKey, LinkKind, Netns
 from laneway.state.prefix import prefix
 from laneway.state.routing import Route, RouteKey, RouteKind

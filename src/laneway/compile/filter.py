@@ -1,4 +1,10 @@
-"""The walls: between tenants, around the host, and between a lane and every uplink but its own."""
+"""The filter: what tenants may begin with each other, with the host and with the world, and refusals that say so.
+
+A rule of others before ours ends the walk through filter, and `iptables -F` takes all of it. What must hold then too
+(which link a lane leaves by, that nothing reaches a tenant or leaves one without a lane, and that what leaves is
+translated) is mangle's, in `laneway.compile.isolation`, and is not asked again here. Here it is said who may begin
+what, with an error to the sender, which mangle cannot give (REJECT is filter's alone).
+"""
 
 from __future__ import annotations
 
@@ -13,7 +19,6 @@ from laneway.state.chains import (
     Bridged,
     ChainKey,
     ChainRule,
-    CtDirection,
     CtState,
     IcmpType,
     InInterface,
@@ -35,7 +40,7 @@ from laneway.state.prefix import FAMILIES, IPV4, IPV6
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from laneway.compile.scene import Scene, Way
+    from laneway.compile.scene import Scene
     from laneway.state.host import HostState
 
 REFUSED = {IPV4: Reject("icmp-admin-prohibited"), IPV6: Reject("icmp6-adm-prohibited")}
@@ -66,16 +71,10 @@ def wall(scene: Scene, state: HostState) -> None:
 def _forward(scene: Scene, family: int) -> Iterator[ChainRule]:
     field, refused = scene.lanes.field, REFUSED[family]
     yield ChainRule((), Jump(USER))
-    yield ChainRule((Mark(field.unmarked),), Jump(UNMARKED, goto=True), comment("-", "unmarked"))
-    for way in scene.ways:
-        # Somebody flushed our FIB rules: a lane leaves by its own uplink or not at all.
-        other = Mark(field.by_uplink(way.number), negated=True)
-        leaves = OutInterface(way.uplink.interface)
-        yield ChainRule((leaves, other), refused, comment(way.uplink.name, "pin"))
-    # As early as can be: most packets get no further.
+    yield ChainRule((Mark(field.unmarked),), Jump(UNMARKED, goto=True))
+    # As early as can be: most packets get no further. By which link, and translated, mangle has asked of each.
+    yield ChainRule((TENANTS, KNOWN), Verdict.ACCEPT)
     yield ChainRule((TO_TENANTS, KNOWN), Verdict.ACCEPT)
-    for way in scene.ways:
-        yield from _known_by(way)
     yield BRIDGED
     # NAT leaves alone what conntrack cannot place: it would go out with its private source.
     yield ChainRule((TENANTS, CtState(("INVALID",))), Verdict.DROP, comment("-", "invalid"))
@@ -98,17 +97,6 @@ def _forward(scene: Scene, family: int) -> Iterator[ChainRule]:
     yield ChainRule((TENANTS,), refused, comment("-", "elsewhere"))
     hosts = Mark(field.by_owner(HOST_OWNER), negated=True)
     yield ChainRule((hosts,), refused, comment("-", "elsewhere"))
-
-
-def _known_by(way: Way) -> Iterator[ChainRule]:
-    """Yield what lets a tenant's packets of known flows leave by an uplink without asking where they go.
-
-    They are translated, or answer what came to a published port. All else is asked: when a bridge went down and came
-    up, or our FIB rules were flushed, what is for a prefix of the tenant's would leave as well.
-    """
-    leaves = OutInterface(way.uplink.interface)
-    yield ChainRule((leaves, TENANTS, CtState(("SNAT",))), Verdict.ACCEPT)
-    yield ChainRule((leaves, TENANTS, CtState(("DNAT",)), CtDirection("REPLY")), Verdict.ACCEPT)
 
 
 def _unmarked(scene: Scene, family: int) -> Iterator[ChainRule]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from laneway.compile.filter import wall
+from laneway.compile.isolation import isolate
 from laneway.compile.ladder import climb
 from laneway.compile.marking import mark_packets
 from laneway.compile.nat import translate
@@ -38,6 +39,7 @@ def compile_host(policy: PolicySet, lanes: Lanes, facts: HostFacts) -> HostState
     fill_sets(resolved, state)
     climb(resolved, state)
     mark_packets(resolved, state)
+    isolate(resolved, state)
     translate(resolved, state)
     wall(resolved, state)
     state.files[PATH] = lease_file(policy, lanes)

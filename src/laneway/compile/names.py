@@ -28,13 +28,30 @@ OUT = "LANEWAY-OUT"
 DNAT = "LANEWAY-DNAT"
 SNAT = "LANEWAY-SNAT"
 OWN_SNAT = "LANEWAY-OWN-SNAT"
+ISOLATE = "LANEWAY-ISOLATE"
+"""What is forwarded to a tenant or from one, in mangle: no rule of others' in filter stands before it."""
+
+BETWEEN = f"{ISOLATE}.BETWEEN"
+"""What goes from one tenant's link to another's, or to the same."""
+
+LEAVING = f"{ISOLATE}.OUT"
+"""What leaves by its lane's uplink, and is neither translated nor the answer of a published port."""
+
+OWN_SOURCES = f"{ISOLATE}.OUT.OWN"
+"""The tenants whose source address is not the uplink's, so that they may not leave as, or may leave untranslated."""
+
+FROM_UNMARKED = f"{ISOLATE}.FROM"
+TO_UNMARKED = f"{ISOLATE}.TO"
+UNMARKED_ISOLATE = f"{ISOLATE}.UNMARKED"
+"""What is forwarded in no lane, from a tenant or to one: closed, but for what the operator lets in."""
+
 FORWARD = "LANEWAY-FORWARD"
 UNMARKED = "LANEWAY-UNMARKED"
 """What is forwarded in no lane: others' traffic passes, tenants' does not."""
 
 INPUT = "LANEWAY-INPUT"
 USER = "LANEWAY-USER"
-"""The operator's own chain: made once, never flushed."""
+"""The operator's own chains, in filter and in mangle: made once, never flushed."""
 
 CROSS = "_crossing"
 

@@ -38,7 +38,7 @@ from laneway.state.prefix import FAMILIES, IPV4, IPV6, of_address, prefix
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from laneway.compile.scene import Resident, Scene, Way
+    from laneway.compile.scene import Lane, Resident, Scene, Way
     from laneway.policy.model import Address, Publish
     from laneway.state.host import HostState
 
@@ -131,21 +131,32 @@ class _OwnAddress(NamedTuple):
 
 
 def _own_addresses(resident: Resident, family: int, shared: Mapping[Address, _Ports]) -> list[_OwnAddress]:
-    lanes = {lane.way.uplink.name: lane for lane in resident.lanes}
     note = comment(resident.tenant.name, "snat")
     found = []
-    for uplink, address in resident.tenant.snat:
-        if address.version == family and uplink in lanes:
-            leaving = OutInterface(lanes[uplink].way.uplink.interface)
-            matches = (leaving, Mark(lanes[uplink].mark))
-            rules = _leaving_as(address.packed, matches, shared.get(address), note)
-            found.append(_OwnAddress(leaving, tuple(rules)))
+    for lane, address in own_addresses(resident, family):
+        leaving = OutInterface(lane.way.uplink.interface)
+        rules = _leaving_as(address.packed, (leaving, Mark(lane.mark)), shared.get(address), note)
+        found.append(_OwnAddress(leaving, tuple(rules)))
     return found
 
 
-def _uplink_address(way: Way, by_it: Mark, family: int, ports: _Ports) -> Iterator[ChainRule]:
+def own_addresses(resident: Resident, family: int) -> Iterator[tuple[Lane, Address]]:
+    """Yield the lanes in which a tenant has a source address of its own, and that."""
+    lanes = {lane.way.uplink.name: lane for lane in resident.lanes}
+    for uplink, address in resident.tenant.snat:
+        if address.version == family and uplink in lanes:
+            yield lanes[uplink], address
+
+
+def uplink_address(way: Way, family: int) -> tuple[bytes | None, bool]:
+    """Return the source address that an uplink gives, None the interface's, and whether it gives any."""
     address = next((each.packed for each in way.uplink.snat if each.version == family), None)
-    if address is not None or way.uplink.masquerade:
+    return address, address is not None or way.uplink.masquerade
+
+
+def _uplink_address(way: Way, by_it: Mark, family: int, ports: _Ports) -> Iterator[ChainRule]:
+    address, translated = uplink_address(way, family)
+    if translated:
         leaving = (OutInterface(way.uplink.interface), by_it)
         yield from _leaving_as(address, leaving, ports, comment(way.uplink.name, "snat"))
 

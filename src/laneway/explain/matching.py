@@ -8,6 +8,7 @@ from laneway.explain.packet import ICMP
 from laneway.explain.terrain import holds
 from laneway.state.chains import (
     Bridged,
+    Confirmed,
     ConnMark,
     CtDirection,
     CtState,
@@ -80,6 +81,8 @@ def _holds(match: Match, skb: Skb, terrain: Terrain) -> bool:  # noqa: C901, PLR
             return (not skb.states.isdisjoint(states)) != negated
         case CtDirection(direction):
             return skb.reply == (direction == "REPLY")
+        case Confirmed(negated):
+            return skb.flow is not None and skb.is_first == negated
         case InSet(_, _, negated):
             return (entry_of(match.set, match.directions, skb, terrain) is not None) != negated
         case FromLocal():

@@ -85,7 +85,7 @@ class _Advice:
                     "the host is no router for others' networks, as before laneway: publish a port of a workload, "
                     "or accept the packet in chain LANEWAY-USER"
                 )
-            case "unmarked" | "pin" | "invalid":
+            case "unmarked" | "pin" | "invalid" | "untranslated":
                 yield "what laneway programmed was changed by somebody else; `laneway apply` mends it"
             case "elsewhere":
                 yield "the packet leaves by a link that is no uplink: name that link in an [uplinks.NAME]"

@@ -6,7 +6,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from laneway.errors import HostRefused, StepFailed
-from laneway.state.chains import LeftoverKey
+from laneway.state.leftovers import LeftoverKey
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -17,7 +17,7 @@ BRIDGE_ALIAS = "laneway tenant="
 
 
 def rebuild(observed: HostState, field: MarkField) -> Leases:
-    """Return the leases that the marks in the sets and the pins in the filter still show."""
+    """Return the leases that the marks in the sets and the pins among the chains still show."""
     tenants = resident_tenants(observed)
     owners = {
         tenants[entry.iface]: field.owner_of(mark)
@@ -25,7 +25,7 @@ def rebuild(observed: HostState, field: MarkField) -> Leases:
         if mark is not None and entry.iface in tenants
     }
     uplinks = {}
-    for rule in observed.chains.get(ChainKey(IPV4, XtTable.FILTER, "LANEWAY-FORWARD"), ()):
+    for rule in observed.chains.get(ChainKey(IPV4, XtTable.MANGLE, "LANEWAY-ISOLATE"), ()):
         if isinstance(rule, ChainRule) and rule.comment.endswith(":pin"):
             for match in rule.matches:
                 if isinstance(match, Mark) and match.mark.mask == field.uplink_mask:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from laneway.compile.names import DNAT, USER, net_set, src_set
+from laneway.compile.names import DNAT, ISOLATE, USER, net_set, src_set
 from laneway.compile.sysctls import FORWARD6, flips
 from laneway.plan.diff import Delta, diff
 from laneway.plan.implied import without_links
@@ -133,7 +133,7 @@ def _gone(deltas: Mapping[str, Delta[Any, Any]]) -> list[Step]:
 
 def _stands_first(table: XtTable, chain: str) -> bool:
     """Return whether a chain is ready before anything leads anywhere: a wall, or what translates what gets out."""
-    return table in _BEFORE_ROUTES and not chain.startswith(DNAT)
+    return (table in _BEFORE_ROUTES and not chain.startswith(DNAT)) or chain.startswith((ISOLATE, USER))
 
 
 def _only_refuses(step: Step) -> bool:
@@ -232,9 +232,9 @@ def _creation_rank(step: Step) -> Any:  # noqa: ANN401, PLR0911  keys of every k
             rules = step.old if step.op == Op.DELETE else step.new
             jumps = any(isinstance(rule, ChainRule) and isinstance(rule.target, Jump) for rule in rules)
             # A chain exists before the chains that jump to it: first those that jump nowhere, then the tree upwards.
-            return (_WALLS_FIRST[key.table], key.family, jumps, -key.name.count("."), key)
+            return (_wall_rank(key.table, key.name), key.family, jumps, -key.name.count("."), key)
         case "jumps":
-            return (_WALLS_FIRST[key.table], key)
+            return (_wall_rank(key.table, key.chain), key)
         case "sysctls":
             # Who begins to forward forgets what links learnt from routers that were not told to go on (addrconf.c).
             return (key == FORWARD6, key)
@@ -242,6 +242,11 @@ def _creation_rank(step: Step) -> Any:  # noqa: ANN401, PLR0911  keys of every k
             return (LEFTOVERS.index(key.kind), _creation_rank(_inner(step)))
         case _:
             return key
+
+
+def _wall_rank(table: XtTable, chain: str) -> int:
+    """Rank first what stands in mangle before filter: of what it lets pass, filter asks no more by which link."""
+    return -1 if table == XtTable.MANGLE and chain.startswith((ISOLATE, USER)) else _WALLS_FIRST[table]
 
 
 def _fib_rank(rule: FibRule) -> tuple[int, bool, int, bool, tuple[Any, ...]]:

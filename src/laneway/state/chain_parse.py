@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from laneway.state.chains import (
     Bridged,
     ChainRule,
+    Confirmed,
     ConnMark,
     CtDirection,
     CtState,
@@ -206,6 +207,8 @@ def _conntrack(words: Sequence[str], negated: bool, _protocol: int) -> tuple[Mat
     option, value = words
     if option == "--ctdir" and value in _CT_DIRECTIONS and not negated:
         return (CtDirection(value),)
+    if option == "--ctstatus" and value == "CONFIRMED":
+        return (Confirmed(negated),)
     states = value.split(",")
     if option != "--ctstate" or not set(states) <= set(CT_STATES):
         return None

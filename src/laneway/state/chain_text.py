@@ -13,6 +13,7 @@ from laneway.state.chains import (
     BaseJump,
     Bridged,
     ChainRule,
+    Confirmed,
     ConnMark,
     CtDirection,
     CtState,
@@ -186,6 +187,8 @@ def _match_text(match: Match, protocol: int, family: int) -> str:  # noqa: C901,
             return f"-m conntrack {_no(negated)}--ctstate {','.join(states)}"
         case CtDirection(direction):
             return f"-m conntrack --ctdir {direction}"
+        case Confirmed(negated):
+            return f"-m conntrack {_no(negated)}--ctstatus CONFIRMED"
         case InSet(name, directions, negated):
             return f"-m set {_no(negated)}--match-set {name} {directions}"
         case FromLocal():

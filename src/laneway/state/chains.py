@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from laneway.state.marks import FwMark
 from laneway.state.parts import part
@@ -126,6 +126,16 @@ class CtDirection(NamedTuple):
 
 
 @part
+class Confirmed(NamedTuple):
+    """`-m conntrack [!] --ctstatus CONFIRMED`: a packet of its flow has left the host, or got to it, before.
+
+    Of what has no entry (INVALID, UNTRACKED) neither holds (xt_conntrack.c).
+    """
+
+    negated: bool = False
+
+
+@part
 class InSet(NamedTuple):
     """`-m set [!] --match-set NAME DIRECTIONS`."""
 
@@ -169,6 +179,7 @@ Match = (
     | ConnMark
     | CtState
     | CtDirection
+    | Confirmed
     | InSet
     | FromLocal
     | ToLocal
@@ -329,14 +340,6 @@ class JumpKey(NamedTuple):
     table: XtTable
     base: str  # PREROUTING, INPUT, FORWARD, OUTPUT or POSTROUTING
     chain: str
-
-
-class LeftoverKey(NamedTuple):
-    """Something of ours in the variant of iptables that is not in use: never wanted, and removed."""
-
-    variant: str
-    kind: str  # the mapping of `HostState` that it would be in: "priors", "chains" or "jumps"
-    key: Any
 
 
 class BaseJump(NamedTuple):

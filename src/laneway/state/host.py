@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from laneway.state.chains import BaseJump, Chain, ChainKey, JumpKey, LeftoverKey
+from laneway.state.chains import BaseJump, Chain, ChainKey, JumpKey
+from laneway.state.leftovers import LeftoverKey
 from laneway.state.links import AddressKey, Link, LinkKey, Netns
 from laneway.state.marks import FwMark
 from laneway.state.routing import FibRule, Route, RouteKey

@@ -13,7 +13,8 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, Union, get_args, get_origin, get_type_hints
 
-from laneway.state.chains import BaseJump, Chain, ChainKey, Dnat, JumpKey, LeftoverKey, Snat
+from laneway.state.chains import BaseJump, Chain, ChainKey, Dnat, JumpKey, Snat
+from laneway.state.leftovers import LeftoverKey
 from laneway.state.marks import FwMark
 from laneway.state.prefix import FAMILIES, Prefix
 from laneway.state.routing import FibRule, Route, RouteKey

@@ -10,6 +10,7 @@ from laneway.compile.names import (
     DNAT,
     FORWARD,
     INPUT,
+    ISOLATE,
     OWN_SNAT,
     RAW,
     SNAT,
@@ -61,6 +62,7 @@ _CHAINS = {
     RAW: Aspect.ISOLATION,
     FORWARD: Aspect.ISOLATION,
     INPUT: Aspect.ISOLATION,
+    ISOLATE: Aspect.ISOLATION,
     USER: Aspect.ISOLATION,
 }
 _PLUMBING = {"netns", "links", "addresses"}

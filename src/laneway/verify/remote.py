@@ -15,9 +15,9 @@ from laneway.compile.plumbing import SYSCTLS
 from laneway.errors import HostRefused
 from laneway.kernel.save_text import ours, saved_tables
 from laneway.kernel.sysctls import ACCEPT_RA, DISABLE_IPV6, HOST_KEYS, UPLINK_KEYS
-from laneway.state.chains import LeftoverKey
 from laneway.state.facts import HostFacts, MainWay, uplink_routes
 from laneway.state.host import HostState, recorded_priors
+from laneway.state.leftovers import LeftoverKey
 from laneway.state.links import GROUP, HOST, Netns
 from laneway.state.prefix import FAMILIES, IPV4, IPV6
 from laneway.state.routing import ROUTED, RouteKind, add_routes, add_rules

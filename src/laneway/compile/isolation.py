@@ -1,0 +1,191 @@
+"""What keeps tenants apart where others write nothing: in mangle FORWARD, before filter and apart from it.
+
+An ACCEPT of others before ours in FORWARD (container software puts one there with each network that it makes), or an
+`iptables -F`, takes away what filter holds. What stands here holds on, in whichever variant of iptables that ACCEPT is:
+
+* nothing reaches a tenant without a lane's mark or the crossing mark, and nothing of a tenant is forwarded without one:
+  others' containers, guests and neighbours have no mark. What an operator lets in is in the chain LANEWAY-USER, of
+  mangle as of filter;
+* from tenant to tenant there is the crossing mark alone, which `allow` and published ports give (marking.py). A flow
+  that conntrack has learnt from a frame on one bridge (br_netfilter) does not lead to another bridge;
+* a lane leaves by its own uplink or not at all, and by no other link;
+* what leaves is translated. NAT looks at the first packet of a flow alone, and at a frame from port to port of a
+  bridge as well, where nothing is translated: the flow would then leave with its private source. Until a first packet
+  has left (it is confirmed) nat has not had its say, so that one may be as it is.
+
+All of it is the same for one tenant and for thousands. A packet of a known flow that leaves meets three rules here, and
+those that filter had for it before are there no more. REJECT is not to be had in mangle: what is refused in the
+course of things is left to filter, and what is dropped here is what no policy lets happen.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from laneway.compile.dispatch import ByOwner, Entry, dispatch
+from laneway.compile.marking import TENANTS
+from laneway.compile.names import (
+    BETWEEN,
+    FROM_UNMARKED,
+    ISOLATE,
+    LEAVING,
+    OWN_SOURCES,
+    TO_UNMARKED,
+    UNMARKED_ISOLATE,
+    USER,
+    comment,
+    net_set,
+    src_set,
+)
+from laneway.compile.nat import own_addresses, uplink_address
+from laneway.lanes.field import HOST_OWNER
+from laneway.state.chains import (
+    BaseJump,
+    Bridged,
+    Chain,
+    ChainKey,
+    ChainRule,
+    Confirmed,
+    CtDirection,
+    CtState,
+    FromPrefix,
+    InSet,
+    Jump,
+    JumpKey,
+    Mark,
+    OutInterface,
+    ToGroup,
+    Verdict,
+    XtTable,
+)
+from laneway.state.links import GROUP
+from laneway.state.prefix import FAMILIES, Prefix, leading, of_address
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from laneway.compile.scene import Resident, Scene, Way
+    from laneway.state.host import HostState
+
+TO_TENANTS = ToGroup(GROUP)
+
+
+def isolate(scene: Scene, state: HostState) -> None:
+    """Add the chains of mangle FORWARD to `state`."""
+    for family in FAMILIES:
+        chains: dict[str, Chain] = {
+            USER: (),
+            ISOLATE: tuple(_isolate(scene)),
+            UNMARKED_ISOLATE: _unmarked(),
+            FROM_UNMARKED: _from_unmarked(),
+            TO_UNMARKED: _to_unmarked(),
+            BETWEEN: _between(scene, family),
+            **_leaving(scene, family),
+        }
+        state.chains.update({ChainKey(family, XtTable.MANGLE, name): rules for name, rules in chains.items()})
+        state.jumps[JumpKey(family, XtTable.MANGLE, "FORWARD", ISOLATE)] = BaseJump()
+
+
+def _isolate(scene: Scene) -> Iterator[ChainRule]:
+    field = scene.lanes.field
+    yield ChainRule((Mark(field.unmarked),), Jump(UNMARKED_ISOLATE, goto=True))
+    for way in scene.ways:
+        yield from _known_by(way, Mark(field.by_uplink(way.number)))
+    yield ChainRule((TENANTS, TO_TENANTS), Jump(BETWEEN, goto=True))
+    yield ChainRule((TO_TENANTS,), Verdict.RETURN)
+    for way in scene.ways:
+        # Somebody flushed our FIB rules: a lane leaves by its own uplink or not at all.
+        other = Mark(field.by_uplink(way.number), negated=True)
+        yield ChainRule((OutInterface(way.uplink.interface), other), Verdict.DROP, comment(way.uplink.name, "pin"))
+    for way in scene.ways:
+        yield ChainRule((OutInterface(way.uplink.interface), TENANTS), Jump(LEAVING, goto=True))
+    yield ChainRule((TENANTS,), Verdict.DROP, comment("-", "elsewhere"))
+
+
+def _known_by(way: Way, by_it: Mark) -> Iterator[ChainRule]:
+    """Yield what lets packets of known flows leave by their uplink: translated, or answers of a published port."""
+    leaves = OutInterface(way.uplink.interface)
+    yield ChainRule((leaves, by_it, CtState(("SNAT",))), Verdict.RETURN)
+    yield ChainRule((leaves, by_it, CtState(("DNAT",)), CtDirection("REPLY")), Verdict.RETURN)
+
+
+def _unmarked() -> Chain:
+    # Without comments: all that is forwarded in no lane, which is others', walks past both.
+    return (
+        ChainRule((TENANTS,), Jump(FROM_UNMARKED, goto=True)),
+        ChainRule((TO_TENANTS,), Jump(TO_UNMARKED, goto=True)),
+    )
+
+
+def _from_unmarked() -> Chain:
+    return (
+        ChainRule((Bridged(),), Verdict.RETURN, comment("-", "bridged")),
+        ChainRule((), Verdict.DROP, comment("-", "unmarked")),
+    )
+
+
+def _to_unmarked() -> Chain:
+    # The operator's ACCEPT there ends the walk, all else comes back.
+    return (
+        ChainRule((), Jump(USER)),
+        ChainRule((), Verdict.DROP, comment("-", "between-tenants")),
+    )
+
+
+def _between(scene: Scene, family: int) -> Chain:
+    at_home = (InSet(src_set(family), "src,src"), InSet(src_set(family), "src,dst"))
+    return (
+        ChainRule((Mark(scene.lanes.field.crossing),), Verdict.RETURN),
+        ChainRule((Bridged(),), Verdict.RETURN, comment("-", "bridged")),
+        # From one subnet of a tenant's to another: the source is at home on both links.
+        ChainRule(at_home, Verdict.RETURN, comment("-", "home")),
+        ChainRule((), Verdict.DROP, comment("-", "between-tenants")),
+    )
+
+
+def _leaving(scene: Scene, family: int) -> dict[str, Chain]:
+    own = list(_own_sources(scene, family))
+    rules = [
+        ChainRule((Confirmed(negated=True),), Verdict.RETURN, comment("-", "first")),
+        # A load balancer in the kernel (IPVS) translates by itself, and not as nat says it does.
+        ChainRule((Mark(scene.lanes.field.by_owner(HOST_OWNER)),), Verdict.RETURN, comment("-", "host")),
+    ]
+    if own:
+        rules.append(ChainRule((), Jump(OWN_SOURCES), comment("-", "own-snat")))
+    for way in scene.ways:
+        rules += _as_they_are(way, family)
+    rules.append(ChainRule((), Verdict.DROP, comment("-", "untranslated")))
+    return {LEAVING: tuple(rules), **(dispatch(OWN_SOURCES, own, ByOwner(scene.lanes.field)) if own else {})}
+
+
+def _as_they_are(way: Way, family: int) -> Iterator[ChainRule]:
+    """Yield what may leave by an uplink as it is: where nothing is translated all but what is for a tenant.
+
+    And what has the uplink's address already, being a tenant's: nat calls no flow translated that keeps its source.
+    """
+    leaves = OutInterface(way.uplink.interface)
+    note = comment(way.uplink.name, "untranslated")
+    address, translated = uplink_address(way, family)
+    if not translated:
+        not_here = InSet(net_set(family), "dst", negated=True)
+        yield ChainRule((leaves, Confirmed(), not_here), Verdict.RETURN, note)
+    elif address is not None:
+        yield ChainRule((FromPrefix(Prefix(address, len(address) * 8)), leaves), Verdict.RETURN, note)
+
+
+def _own_sources(scene: Scene, family: int) -> Iterator[Entry]:
+    """Yield for the tenants with source addresses of their own what the uplinks' rules would get wrong."""
+    for resident in scene.residents:
+        rules = tuple(_own_source_rules(resident, family))
+        if rules:
+            yield Entry(resident.owner, resident.owner, rules)
+
+
+def _own_source_rules(resident: Resident, family: int) -> Iterator[ChainRule]:
+    note = comment(resident.tenant.name, "snat")
+    for lane, address in own_addresses(resident, family):
+        matches = (OutInterface(lane.way.uplink.interface), Mark(lane.mark))
+        if any(leading(address.packed, length) == leading(net, length) for net, length in resident.prefixes(family)):
+            yield ChainRule((FromPrefix(of_address(address)), *matches), Verdict.ACCEPT, note)
+        if not uplink_address(lane.way, family)[1]:
+            yield ChainRule(matches, Verdict.DROP, comment(resident.tenant.name, "untranslated"))
