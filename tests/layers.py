@@ -30,7 +30,7 @@ MAY_IMPORT: dict[
     "service": frozenset(),
     "map": frozenset({"state", "policy", "lanes", "explain"}),
     "lab": frozenset({"state", "policy", "lanes", "compile", "plan", "apply", "kernel", "explain"}),
-    "verify": frozenset({"state", "policy", "lanes", "compile", "plan", "apply", "kernel", "explain"}),
+    "verify": frozenset({"state", "policy", "lanes", "compile", "plan", "apply", "kernel", "explain", "doctor"}),
     "errors": frozenset(),
 }
 ONLY = {

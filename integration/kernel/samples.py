@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
+from laneway.kernel.foreign_rules import ForeignRules
 from laneway.kernel.host import LinuxHost
 from laneway.kernel.ports import ChainsRead
 from laneway.plan.steps import Op, Step
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from laneway.state.chains import Chain, ChainKey
-    from laneway.state.facts import MarkUse, Variant
+    from laneway.state.facts import Variant
 
 BRIDGE = "lwb-acme"
 VETH = "lwv-acme-web"
@@ -57,9 +58,9 @@ class NoChains:
         del chains
         return nullcontext(tuple)
 
-    def marks(self) -> tuple[MarkUse, ...]:
+    def others(self) -> ForeignRules:
         """Return nothing."""
-        return ()
+        return ForeignRules()
 
 
 def linux() -> LinuxHost:

@@ -64,7 +64,7 @@ def test_python_iptables_sees_what_others_did(written: Throwaway, change: str, s
 
 def _census_and_counters() -> tuple[list[str], bool, tuple[str, ...]]:
     chains = IptablesChains("legacy")
-    marks, warned = [str(use.mark) for use in chains.marks()], chains.warnings
+    marks, warned = [str(use.mark) for use in chains.others().marks], chains.warnings
     counters = chains.counters()
     return (
         marks,

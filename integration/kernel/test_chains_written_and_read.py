@@ -225,7 +225,7 @@ def test_reading_makes_no_table(throwaway: Throwaway, variant: Variant) -> None:
 
 def _marks(variant: Variant) -> tuple[str, ...]:
     chains = IptablesChains(variant)
-    found = tuple(str(use.mark) for use in chains.marks())
+    found = tuple(str(use.mark) for use in chains.others().marks)
     return (*found, *chains.warnings)
 
 

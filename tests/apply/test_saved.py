@@ -132,10 +132,10 @@ def test_the_same_host_is_the_same_text() -> None:
     ("text", "said"),
     [
         pytest.param("", "FILE: no saved state: Expecting value: line 1 column 1 (char 0)", id="empty"),
-        pytest.param("[]", "FILE: no saved state of this laneway, whose format is 1", id="a list"),
-        pytest.param('{"laneway": 1}', "FILE: no saved state of this laneway, whose format is 1", id="another answer"),
+        pytest.param("[]", "FILE: no saved state of this laneway, whose format is 2", id="a list"),
+        pytest.param('{"laneway": 2}', "FILE: no saved state of this laneway, whose format is 2", id="another answer"),
         pytest.param(
-            SAVED.replace('"laneway": 1', '"laneway": 2'), "FILE: no saved state of this", id="another format"
+            SAVED.replace('"laneway": 2', '"laneway": 1'), "FILE: no saved state of this", id="another format"
         ),
         pytest.param(SAVED[:-100], "FILE: no saved state: ", id="cut off"),
         pytest.param("[" * 100_000, "FILE: no saved state: ", id="deep"),

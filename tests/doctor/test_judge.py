@@ -8,7 +8,7 @@ from ipaddress import ip_address
 import pytest
 
 from laneway.doctor.finding import Finding, Severity
-from laneway.doctor.judge import judge
+from laneway.doctor.judge import Besides, judge
 from laneway.plan.conflicts import Collision
 from laneway.policy.model import AUTO, PolicySet
 from laneway.state.diagnosis import Diagnosis, Firewalld, LinkSeen, Networkd, StrangeRules, Trial
@@ -459,7 +459,7 @@ def test_an_ip_rule_in_the_way_is_moved_behind() -> None:
     seen = replace(HEALTHY, foreign=Foreign(fib_rules=(*MAIN, ForeignFibRule(4, 12345, text))))
     collision = Collision(f"ip rule priorities 10000-19999 (host.priorities) are in use: {text}", "move that rule")
 
-    assert only(judge(seen, POLICY, (collision,))) == (
+    assert only(judge(seen, POLICY, Besides(collisions=(collision,)))) == (
         "in-the-way",
         (
             "ip rule add pref 20000 from 10.1.0.0/16 lookup 7",

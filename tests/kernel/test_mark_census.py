@@ -29,10 +29,62 @@ META, CT = {"meta": {"key": "mark"}}, {"ct": {"key": "mark"}}
         ('-m comment --comment "about -m mark --mark 0x1" -j DROP', []),
         (r'-m comment --comment "say \"-m mark --mark 0x1\"" -m mark --mark 0x2', ["0x2/0xffffffff"]),
         ("-m string --string x --algo bm -j NFLOG --nflog-prefix mark", []),
+        ("-j SET --map-set lanes src --map-mark", ["0x0/0xffffffff"]),
     ],
 )
 def test_the_bits_of_an_iptables_rule(rule: str, marks: list[str]) -> None:
-    assert [str(mark) for name, options in extensions(rule) for mark in extension_marks(name, options)] == marks
+    assert [str(used.mark) for name, options in extensions(rule) for used in extension_marks(name, options)] == marks
+
+
+@pytest.mark.parametrize(
+    ("rule", "writes", "masked"),
+    [
+        ("-m set --match-set trusted src -m mark --mark 0x1 -j ACCEPT", [False], [""]),
+        ("-m connmark --mark 0x1 -j ACCEPT", [False], [""]),
+        ('-m comment --comment "MARK --set-mark 1" -m mark --mark 0x1 -j asset-in', [False], [""]),
+        ("-m mark --mark 0x1 -j LOG --log-prefix set-mark", [False], [""]),
+        ("-j SET --add-set seen src", [], []),
+        ("-j NFQUEUE --queue-num 1", [], []),
+        ("-j SET --map-set lanes src --map-mark", [True], [""]),
+        ("-j MARK --set-mark 1", [True], ["--set-mark 0x1/0x1"]),
+        ("-j MARK --set-xmark 0x1/0xffffffff", [True], ["--set-xmark 0x1/0x1"]),
+        ("-j MARK --set-xmark 0x1/0x1", [True], [""]),
+        ("-j CONNMARK --set-xmark 0x5/0xffffffff", [True], ["--set-xmark 0x5/0x5"]),
+        (
+            "-j CONNMARK --restore-mark --nfmask 0xffffffff --ctmask 0xffffffff",
+            [True],
+            ["--restore-mark --nfmask OTHERS --ctmask OTHERS"],
+        ),
+        ("-j CONNMARK --save-mark", [True], ["--save-mark --nfmask OTHERS --ctmask OTHERS"]),
+        ("-p tcp -j TPROXY --on-port 80 --tproxy-mark 0x1/0xffffffff", [True], ["--tproxy-mark 0x1/0x1"]),
+    ],
+)
+def test_who_only_reads_a_mark_is_no_writer(rule: str, writes: list[bool], masked: list[str]) -> None:
+    found = [used for name, options in extensions(rule) for used in extension_marks(name, options)]
+
+    assert [used.writes for used in found] == writes
+    assert [used.masked for used in found] == masked
+
+
+@pytest.mark.parametrize(
+    ("statement", "writes", "masked"),
+    [
+        ({"match": {"op": "==", "left": META, "right": 5}}, False, ""),
+        ({"vmap": {"key": META, "data": {"set": []}}}, False, ""),
+        ({"mangle": {"key": META, "value": 1}}, True, "meta mark set meta mark & 0xfffffffe | 0x1"),
+        ({"mangle": {"key": CT, "value": 5}}, True, "ct mark set ct mark & 0xfffffffa | 0x5"),
+        ({"mangle": {"key": META, "value": {"|": [META, 16]}}}, True, ""),
+        (
+            {"mangle": {"key": META, "value": CT}},
+            True,
+            "-j CONNMARK --restore-mark --nfmask OTHERS --ctmask OTHERS of iptables: nft(8) cannot mask that",
+        ),
+    ],
+)
+def test_nor_is_one_of_nftables(statement: dict[str, Any], writes: bool, masked: str) -> None:  # noqa: FBT001
+    (used,) = statement_marks(statement)
+
+    assert (used.writes, used.masked) == (writes, masked)
 
 
 @pytest.mark.parametrize(
@@ -54,7 +106,7 @@ def test_the_bits_of_an_iptables_rule(rule: str, marks: list[str]) -> None:
     ],
 )
 def test_the_bits_of_an_nftables_statement(statement: dict[str, Any], marks: list[str]) -> None:
-    assert [str(mark) for mark in statement_marks(statement)] == marks
+    assert [str(used.mark) for used in statement_marks(statement)] == marks
 
 
 @pytest.mark.parametrize(
@@ -87,7 +139,7 @@ def test_the_bits_of_an_nftables_statement(statement: dict[str, Any], marks: lis
     ],
 )
 def test_the_bits_of_a_filter_of_traffic_control(text: str, marks: list[str]) -> None:
-    assert [str(mark) for mark in filter_marks(text)] == marks
+    assert [str(used.mark) for used in filter_marks(text)] == marks
 
 
 def test_filters_are_looked_for_where_one_can_be() -> None:

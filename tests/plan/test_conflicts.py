@@ -69,13 +69,50 @@ def test_a_match_that_asks_nothing_of_our_bits_is_no_collision(harmless: FwMark)
 
 
 def test_whoever_sets_the_whole_mark_sets_ours() -> None:
-    use = MarkUse(FwMark(0x1, 0xFFFFFFFF), "-A PREROUTING -j MARK --set-xmark 0x1/0xffffffff")
+    use = MarkUse(FwMark(0x1, 0xFFFFFFFF), "-A PREROUTING -j MARK --set-xmark 0x1/0xffffffff", writes=True)
 
     assert "mark bits 0xffff0000 (host.marks) are in use" in refusal(Foreign(marks=(use,)))
 
 
+@pytest.mark.parametrize(
+    "where",
+    [
+        "iptables-nft filter INPUT: -m set --match-set trusted src -m mark --mark 0x1 -j ACCEPT",
+        "iptables-legacy filter asset-in: mark --mark 0x1 ACCEPT",
+        "nft inet fw set-mark-1: handle 7",
+    ],
+)
+def test_a_rule_that_only_reads_a_mark_is_in_nobodys_way(where: str) -> None:
+    refuse(
+        list(
+            collisions(
+                AIM.desired,
+                Foreign(marks=(MarkUse(FwMark(0x1, 0xFFFFFFFF), where),)),
+                HostSettings(),
+                AIM.lanes.field,
+            )
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    ("masked", "remedy"),
+    [
+        ("--set-mark 0x1/0x1", "it writes all 32 bits, laneway's too: let it write its own alone, --set-mark 0x1/0x1"),
+        (
+            "--restore-mark --nfmask OTHERS --ctmask OTHERS",
+            "let it write its own alone, --restore-mark --nfmask 0xffff --ctmask 0xffff",
+        ),
+    ],
+)
+def test_who_writes_all_bits_is_told_how_to_write_its_own(masked: str, remedy: str) -> None:
+    use = MarkUse(FwMark(0x1, 0xFFFFFFFF), "a rule", writes=True, masked=masked)
+
+    assert remedy in refusal(Foreign(marks=(use,)))
+
+
 def test_no_bits_are_called_free_that_somebody_sets() -> None:
-    whole = MarkUse(FwMark(0x1, 0xFFFFFFFF), "-A PREROUTING -j MARK --set-xmark 0x1/0xffffffff")
+    whole = MarkUse(FwMark(0x1, 0xFFFFFFFF), "-A PREROUTING -j MARK --set-xmark 0x1/0xffffffff", writes=True)
     upper = MarkUse(FwMark(0x10000, 0xFFFF0000), "-A PREROUTING -j MARK --set-xmark 0x10000/0xffff0000")
 
     assert "no contiguous field of marks is free" in refusal(Foreign(marks=(whole,)))

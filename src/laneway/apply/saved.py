@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from laneway.state.flows import Closed, Ends
     from laneway.state.marks import FwMark
 
-FORMAT = 1
+FORMAT = 2
 """The version of the file, its key `laneway`."""
 
 MEMORY = "<the saved state>"

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from typer import Typer
 
     from laneway.doctor.finding import Finding
+    from laneway.doctor.own import Damage
     from laneway.plan.conflicts import Collision
     from laneway.policy.model import PolicySet
     from laneway.state.diagnosis import Diagnosis
@@ -45,7 +46,7 @@ def register(app: "Typer") -> None:
 def run(paths: Sequence[str | Path], *, as_json: bool) -> Exit:
     """Look the host over and print what is found."""
     from laneway.doctor.finding import Severity
-    from laneway.doctor.judge import judge
+    from laneway.doctor.judge import Besides, judge
     from laneway.kernel.diagnosis import look_over
     from laneway.plan.answers import unheard
     from laneway.plan.taken import taken_ports
@@ -55,7 +56,8 @@ def run(paths: Sequence[str | Path], *, as_json: bool) -> Exit:
     seen = look_over(interfaces, policy.host.iptables if policy else "auto")
     taken = tuple(taken_ports(policy, seen.listeners)) if policy else ()
     lost = tuple(unheard(policy, seen.foreign, seen.underlay.gateways)) if policy else ()
-    found = judge(seen, policy, _collisions(policy, seen) if policy else _collisions_of_any(seen), taken, lost)
+    others = _collisions(policy, seen) if policy else _collisions_of_any(seen)
+    found = judge(seen, policy, Besides(others, taken, lost, _damage(policy)))
     breaks = any(each.severity is Severity.ERROR for each in found)
     if as_json:
         findings = [{**each._asdict(), "commands": list(each.commands)} for each in found]
@@ -81,6 +83,26 @@ def _policy(paths: Sequence[str | Path]) -> "PolicySet | None":
     (usual,) = policy_paths([])
     there = bool(os.environ.get("LANEWAY_POLICY")) or usual.is_file() or any(usual.glob("*.toml"))
     return load([usual]) if there else None
+
+
+def _damage(policy: "PolicySet | None") -> "tuple[Damage, ...]":
+    """Return what of laneway's own is not as it was applied: by what is remembered of that, not by the files named."""
+    from laneway.apply import store
+    from laneway.cli.health import damage
+    from laneway.cli.wire import look_at
+    from laneway.plan.plan import plan
+
+    stored = store.applied()
+    in_force = stored or policy
+    if in_force is None:
+        return ()
+    try:
+        scene = look_at(in_force, prune=True)
+    except (HostRefused, UsageError):  # told already: no iptables, or no rights
+        return ()
+    if stored is None and not any(scene.observed.kinds().values()):
+        return ()  # nothing was applied here
+    return damage(plan(scene.aim.desired, scene.observed))
 
 
 def _collisions(policy: "PolicySet", seen: "Diagnosis") -> "tuple[Collision, ...]":

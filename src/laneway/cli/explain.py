@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from typer import Typer
 
+    from laneway.doctor.finding import Finding
     from laneway.explain.explanation import Explanation, Ground
     from laneway.explain.live import Difference
     from laneway.explain.packet import Packet
@@ -87,13 +88,24 @@ def _not_both() -> Exit:
 
 def run(paths: "Sequence[str]", asked: Asked, manner: Manner) -> Exit:
     """Explain the packet."""
-    told = answer(_live(paths) if manner.live else _offline(paths), asked, live=manner.live)
+    refused: tuple[Finding, ...] = ()
+    if manner.live:
+        ground, refused = _live(paths)
+    else:
+        ground = _offline(paths)
+    told = answer(ground, asked, live=manner.live)
     differences = _differences(told) if manner.live else []
     if manner.as_json:
-        output.answer(_json(told, differences, manner))
+        output.answer(_json(told, differences, manner) | _refused_json(refused, manner))
     else:
         _print(told, differences, manner)
+        for each in refused:
+            output.data(f"not walked here: {each.text}")
     return Exit.DONE
+
+
+def _refused_json(refused: "Iterable[Finding]", manner: Manner) -> dict[str, object]:
+    return {"not_walked": [{"what": each.what, "why": each.why} for each in refused]} if manner.live else {}
 
 
 def answer(ground: "Ground", asked: Asked, *, live: bool) -> "Explanation":
@@ -112,8 +124,10 @@ def _offline(paths: "Sequence[str]") -> "Ground":
     return assumed_host(load(policy_paths(paths)))
 
 
-def _live(paths: "Sequence[str]") -> "Ground":
+def _live(paths: "Sequence[str]") -> "tuple[Ground, tuple[Finding, ...]]":
+    """Return this host, and what of others' refuses packets on it that the walk does not go through."""
     from laneway.apply import store
+    from laneway.cli.health import refused_by_others
     from laneway.cli.wire import look, look_at
     from laneway.explain.explanation import Ground
     from laneway.explain.origin import Origins
@@ -125,7 +139,10 @@ def _live(paths: "Sequence[str]") -> "Ground":
         message = "no policy is applied on this host, or what was applied is not remembered"
         raise UsageError(message, "apply one, or name its files: --policy PATH")
     scene = look(paths) if paths or stored is None else look_at(stored, prune=True)
-    return Ground(Terrain(scene.observed, underlay.read()), Origins(scene.aim.policy, scene.aim.lanes))
+    policy, facts = scene.aim.policy, scene.aim.facts
+    foreign = scene.kernel.foreign(policy.host.tables, policy.host.priorities)
+    ground = Ground(Terrain(scene.observed, underlay.read()), Origins(policy, scene.aim.lanes))
+    return ground, tuple(refused_by_others(policy, foreign, facts.variant))
 
 
 def _packet(ground: "Ground", asked: Asked) -> "Packet":

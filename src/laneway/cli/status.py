@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from typer import Typer
 
     from laneway.cli.wire import Scene
+    from laneway.doctor.finding import Finding
     from laneway.plan.conflicts import Collision
     from laneway.plan.steps import Step
     from laneway.policy.model import HostSettings, PolicySet
@@ -52,7 +53,8 @@ def register(app: "Typer") -> None:
 
         Links count since they were made. A lane shows its living flows and, where the host counts that (sysctl
         net.netfilter.nf_conntrack_acct=1, for flows that begin after), what they have carried. What of others' is in
-        the way of the next change is named. Exit code 0: all is as it was applied; 4: something is not.
+        the way of the next change is named, and what the doctor finds that breaks the policy. Exit code 0: all is as it
+        was applied; 4: something is not, or the doctor finds an error.
         """
         if dump:
             finish(write_down)
@@ -94,6 +96,7 @@ class View(NamedTuple):
     data: dict[str, object]
     steps: "tuple[Step, ...]"
     in_the_way: "tuple[Collision, ...]"  # of others', for which a plan is refused
+    errors: "tuple[Finding, ...]"  # the doctor's
     waiting: tuple[str, ...]
     rates: bool
     host: "HostSettings"
@@ -102,7 +105,7 @@ class View(NamedTuple):
     @property
     def code(self) -> Exit:
         """Return the exit code."""
-        return Exit.PENDING if self.steps else Exit.DONE
+        return Exit.PENDING if self.steps or self.errors else Exit.DONE
 
 
 def _views(stored: "PolicySet", tenant: str | None, manner: Manner) -> "Iterator[View]":
@@ -111,7 +114,7 @@ def _views(stored: "PolicySet", tenant: str | None, manner: Manner) -> "Iterator
     from laneway.plan.plan import plan
 
     scene = look_at(stored, prune=True)
-    steps, others = plan(scene.aim.desired, scene.observed), in_the_way(scene)
+    steps, others, errors = plan(scene.aim.desired, scene.observed), in_the_way(scene), _errors(scene)
     looked = time.monotonic()
     before, shown = None, 0
     while True:
@@ -119,7 +122,7 @@ def _views(stored: "PolicySet", tenant: str | None, manner: Manner) -> "Iterator
         data = status_data(scene, tenant, now, before)
         rebooted = _lost_by_a_reboot() if steps else 0
         rates = before is not None
-        yield View({**data, "steps": steps}, steps, others, scene.aim.waiting, rates, stored.host, rebooted)
+        yield View({**data, "steps": steps}, steps, others, errors, scene.aim.waiting, rates, stored.host, rebooted)
         shown += 1
         if not manner.watch or shown == manner.times:
             return
@@ -127,7 +130,7 @@ def _views(stored: "PolicySet", tenant: str | None, manner: Manner) -> "Iterator
         time.sleep(manner.interval)
         if time.monotonic() - looked > LOOK_AGAIN:
             scene = look_at(stored, prune=True)
-            steps, others = plan(scene.aim.desired, scene.observed), in_the_way(scene)
+            steps, others, errors = plan(scene.aim.desired, scene.observed), in_the_way(scene), _errors(scene)
             looked = time.monotonic()
 
 
@@ -137,6 +140,12 @@ def _lost_by_a_reboot() -> int:
 
     present = generations.in_force(store.history())
     return present.number if present and present.is_of_an_earlier_boot else 0
+
+
+def _errors(scene: "Scene") -> "tuple[Finding, ...]":
+    from laneway.cli.health import found_in_passing
+
+    return tuple(each for each in found_in_passing(scene)[0] if each.severity == "error")
 
 
 def _figures(scene: "Scene") -> "Figures":
@@ -158,7 +167,9 @@ def _tell(view: View, *, as_json: bool) -> None:
         others = [each.as_json() for each in view.in_the_way]
         drift = tell.as_json(view.steps, view.host)
         rebooted = bool(view.rebooted)
-        output.answer({"in_sync": not view.steps, "rebooted": rebooted, "drift": drift, "in_the_way": others, **shown})
+        errors = [{**each._asdict(), "commands": list(each.commands)} for each in view.errors]
+        found = {"in_sync": not view.steps, "rebooted": rebooted, "drift": drift, "in_the_way": others}
+        output.answer({**found, "errors": errors, **shown})
         return
     from rich.console import Console
 
@@ -182,6 +193,7 @@ def _judged(view: View) -> "Iterator[str]":
     yield f"drift: {tell.tally(view.steps)}; {mended}" if view.steps else "no drift"
     for each in view.in_the_way:
         yield f"in the way: {each.text}"
+    yield from (f"error: {each.what} [{each.rule}]; `laneway doctor` says what mends it" for each in view.errors)
 
 
 def _at_start() -> str:

@@ -1,6 +1,7 @@
 """`laneway verify`: whether a host holds its policy."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -31,23 +32,32 @@ def register(app: "Typer") -> None:
         host: Annotated[
             str | None, typer.Option(metavar="URL", help="Another host, by a testinfra backend: ssh://root@edge1.")
         ] = None,
+        strict: Annotated[bool, typer.Option("--strict", help="Take the doctor's warnings for errors.")] = False,
         packets: Annotated[bool, typer.Option("--packets", help="Send the packet of every [[expect]] too.")] = False,
         as_json: Annotated[bool, typer.Option("--json", help="Answer as JSON.")] = False,
     ) -> None:
         """Say whether the host holds the policy: every object, and every [[expect]] of the policy's.
 
         Nothing is changed. A host given by --host needs no laneway, and no Python: it is read with ip, ipset and
-        iptables-save. Exit code 0: it holds; 4: something differs; 7: something of others' is in the way of the
-        policy, as `plan` says (not looked for with --host); 8: an expectation fails.
+        iptables-save. What the doctor finds that breaks it is an error here too, with --strict its warnings as well.
+        Exit code 0: it holds; 4: something differs, or the doctor finds an error; 7: something of others' is in the way
+        of the policy, as `plan` says (not looked for with --host); 8: an expectation fails.
         """
-        finish(lambda: run(paths or [], host=host, packets=packets, as_json=as_json), as_json=as_json)
+        finish(lambda: run(paths or [], host=host, packets=packets, strict=strict, as_json=as_json), as_json=as_json)
 
 
-def run(paths: Sequence[str | Path], *, host: str | None = None, packets: bool = False, as_json: bool = False) -> Exit:
+def run(
+    paths: Sequence[str | Path],
+    *,
+    host: str | None = None,
+    packets: bool = False,
+    strict: bool = False,
+    as_json: bool = False,
+) -> Exit:
     """Verify the host and say what was found."""
     if host is not None and packets:
         raise UsageError("--packets sends from this host's workloads, not from another's", "run it on that host")
-    judgement = _local(paths) if host is None else _remote(paths, host)
+    judgement = replace(_local(paths) if host is None else _remote(paths, host), strict=strict)
     trials = _trials(judgement) if packets else ()
     code = Exit.EXPECTATION if any(not each.holds for each in trials) else judgement.exit_code
     if as_json:
@@ -58,12 +68,15 @@ def run(paths: Sequence[str | Path], *, host: str | None = None, packets: bool =
 
 
 def _local(paths: Sequence[str | Path]) -> "Judgement":
+    from laneway.cli.health import found_in_passing
     from laneway.cli.wire import in_the_way, look
     from laneway.kernel import underlay
     from laneway.verify.judgement import judge
 
     scene = look(paths)
-    return judge(scene.aim, scene.observed, underlay.read(), in_the_way(scene))
+    found, unseen = found_in_passing(scene)
+    judgement = judge(scene.aim, scene.observed, underlay.read(), in_the_way(scene))
+    return replace(judgement, findings=found, unseen=unseen)
 
 
 def _remote(paths: Sequence[str | Path], url: str) -> "Judgement":
@@ -126,6 +139,8 @@ def _json(judgement: "Judgement", trials: "Iterable[Trial]") -> dict[str, object
             for each in trials
         ],
         "in_the_way": None if judgement.in_the_way is None else [each.as_json() for each in judgement.in_the_way],
+        "findings": [{**each._asdict(), "commands": list(each.commands)} for each in judgement.findings],
+        "unseen": list(judgement.unseen),
         "waiting": list(judgement.aim.waiting),
     }
 
@@ -156,6 +171,10 @@ def _print(judgement: "Judgement", trials: "Sequence[Trial]") -> None:
         output.data(f"{verdict}: {words(trial.expect)}: {trial.outcome}")
     for collision in judgement.in_the_way or ():
         output.data(f"in the way: {collision.text}")
+    for finding in judgement.broken:
+        output.data(f"{finding.severity}: {finding.text}")
+    for each in judgement.unseen:
+        output.note(f"not looked at: {each}")
     output.note(_summary(judgement, trials))
     for line in judgement.aim.waiting:
         output.note(line)
@@ -181,7 +200,14 @@ def _summary(judgement: "Judgement", trials: "Sequence[Trial]") -> str:
     tried = f", {sum(each.holds for each in sent)} of {len(sent)} with packets" if trials else ""
     if not judgement.drift:
         refused = "; something of others' is in the way of the next change" if judgement.in_the_way else ""
-        return f"the host is as the policy asks; {held}{tried}{refused}"
+        return f"the host is as the policy asks; {held}{tried}{refused}{_beside(judgement)}"
     steps = [each.step for each in judgement.drift]
     mended = "`laneway apply` mends the drift" + (", when nothing is in its way" if judgement.in_the_way else "")
-    return f"drift: {tally(steps)}; {held}{tried}; {mended}"
+    return f"drift: {tally(steps)}; {held}{tried}; {mended}{_beside(judgement)}"
+
+
+def _beside(judgement: "Judgement") -> str:
+    """Return that the doctor found what breaks the policy though every object of it is there."""
+    if not judgement.broken:
+        return ""
+    return "; but tenants' packets may not pass: `laneway doctor` says why, and what mends it"

@@ -46,13 +46,16 @@ class Scene:
 
     def notes(self) -> tuple[str, ...]:
         """Return, for a person, what works and is hardly meant on this host; raises HostRefused."""
+        from laneway.cli.health import refused_by_others
         from laneway.plan.answers import unheard
         from laneway.plan.taken import taken_ports
 
         policy, facts, host = self.aim.policy, self.aim.facts, self.aim.policy.host
         foreign = self.kernel.foreign(host.tables, host.priorities)
         taken = [each.text for each in taken_ports(policy, facts.listeners)]
-        return tuple(f"note: {each}" for each in (*taken, *(u.text for u in unheard(policy, foreign, facts.gateways))))
+        lost = [each.text for each in unheard(policy, foreign, facts.gateways)]
+        refused = [f"{each.what}: {each.why}" for each in refused_by_others(policy, foreign, facts.variant)]
+        return tuple(f"note: {each}" for each in (*taken, *lost, *refused))
 
 
 def linux_host(iptables: Literal["auto", "legacy", "nft"] = "auto") -> Kernel:

@@ -24,6 +24,11 @@ class Finding(NamedTuple):
     commands: tuple[str, ...] = ()  # run in this order, they mend it; words in capitals are to be filled in
     hint: str = ""  # what to do where no command does it
 
+    @property
+    def text(self) -> str:
+        """Return what is found and why it matters, in one line."""
+        return f"{self.what} [{self.rule}]: {self.why}"
+
 
 ORDER = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.INFO: 2}
 

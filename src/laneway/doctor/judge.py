@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from laneway.doctor import capacity, claims, ip_rules, platform, software, switches, uplinks
+from laneway.doctor import capacity, claims, gates, ip_rules, own, platform, software, switches, uplinks
 from laneway.doctor.finding import ORDER
 
 if TYPE_CHECKING:
     from laneway.doctor.finding import Finding
+    from laneway.doctor.own import Damage
     from laneway.plan.answers import Unheard
     from laneway.plan.conflicts import Collision
     from laneway.plan.taken import Taken
@@ -16,26 +17,29 @@ if TYPE_CHECKING:
     from laneway.state.diagnosis import Diagnosis
 
 
-def judge(
-    seen: Diagnosis,
-    policy: PolicySet | None = None,
-    collisions: tuple[Collision, ...] = (),
-    taken: tuple[Taken, ...] = (),
-    unheard: tuple[Unheard, ...] = (),
-) -> list[Finding]:
-    """Return what of the host would break `policy`, the worst first; without one, what would break any.
+class Besides(NamedTuple):
+    """What others than the doctor find: of others' in the way, and of laneway's own."""
 
-    `collisions` is what `laneway.plan.conflicts` finds of others' in the way, `taken` and `unheard` what
-    `laneway.plan.taken` and `laneway.plan.answers` find.
-    """
+    collisions: tuple[Collision, ...] = ()  # by `laneway.plan.conflicts`
+    taken: tuple[Taken, ...] = ()  # by `laneway.plan.taken`
+    unheard: tuple[Unheard, ...] = ()  # by `laneway.plan.answers`
+    damage: tuple[Damage, ...] = ()  # what of laneway's is not as it was applied
+
+
+NOTHING = Besides()
+
+
+def judge(seen: Diagnosis, policy: PolicySet | None = None, besides: Besides = NOTHING) -> list[Finding]:
+    """Return what of the host would break `policy`, the worst first; without one, what would break any."""
     found = [
+        *own.judge(besides.damage),
         *platform.judge(seen),
         *software.judge(seen, policy),
         *switches.judge(seen, policy),
         *ip_rules.judge(seen, policy),
-        *claims.judge(seen, policy, collisions, taken),
-        *ip_rules.answers(unheard),
+        *claims.judge(seen, policy, besides.collisions, besides.taken),
+        *ip_rules.answers(besides.unheard),
     ]
     if policy is not None:
-        found += [*uplinks.judge(seen, policy), *capacity.judge(seen, policy)]
+        found += [*gates.judge(seen, policy), *uplinks.judge(seen, policy), *capacity.judge(seen, policy)]
     return sorted(dict.fromkeys(found), key=lambda each: ORDER[each.severity])

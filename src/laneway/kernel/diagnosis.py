@@ -6,7 +6,7 @@ import os
 import re
 from pathlib import Path
 from struct import Struct
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from laneway.errors import HostRefused
 from laneway.kernel import foreign, listeners, other_software, sysctls, underlay
@@ -23,7 +23,8 @@ from laneway.kernel.link_messages import (
 )
 from laneway.kernel.netlink import NetlinkSocket, attributes, string
 from laneway.kernel.route_messages import DUMP_RULES, RTM_GETRULE, rules
-from laneway.kernel.save_text import foreign_rules, saved_tables
+from laneway.kernel.save_text import foreign_rules as rules_of_others
+from laneway.kernel.save_text import saved_tables
 from laneway.kernel.tools import tool_path
 from laneway.kernel.xt_tables import save_output
 from laneway.state.diagnosis import Diagnosis, LinkSeen, StrangeRules, watched_sysctls
@@ -81,6 +82,7 @@ def look_over(
     variant = look.at("iptables", lambda: _variant(wanted), None)
     saved: Saved = look.at("the rules of iptables", lambda: _saved(variant), {})
     names = look.at("whose the network namespaces are", foreign.namespaces, frozenset[str]())
+    theirs = look.at("what belongs to others", lambda: _foreign(variant, names, root), Foreign())
     read_only = _unwritable(root / TABLE_NAMES.lstrip("/"))
     return Diagnosis(
         kernel=_kernel(),
@@ -88,22 +90,44 @@ def look_over(
         links=look.at("links", _links, ()),
         underlay=look.at("addresses and routes", underlay.read, Underlay()),
         sysctls=look.at("sysctls", lambda: sysctls.read(watched_sysctls(tuple(uplinks))), {}),
-        foreign=look.at("what belongs to others", lambda: _foreign(variant, names, root), Foreign()),
+        foreign=theirs,
         listeners=listeners.read(),
         in_force=look.at("ip rules", _in_force, otherwise=False),
         trials=look.at("what the kernel can do", lambda: _trials(variant), ()),
         missing_tools=tuple(_missing_tools(wanted, variant)),
         strangers=look.at("the other iptables", lambda: _strangers(variant), ()),
         clamped=frozenset(_clamped(saved)),
-        running=look.at("running programs", other_software.running, frozenset()),
-        ufw=other_software.ufw_enabled(root),
-        networkd=other_software.networkd(root),
-        firewalld=other_software.firewalld(root),
-        networkmanager_leaves=other_software.left_by_networkmanager(root),
+        **_settings(look, root),
         names_read_only=read_only[0],
         remount=read_only[1],
-        unseen=tuple(dict.fromkeys(look.unseen)),
+        unseen=tuple(dict.fromkeys((*look.unseen, *theirs.unseen))),
     )
+
+
+def glance(uplinks: Sequence[str], variant: Variant, others: Foreign, root: Path = Path("/")) -> Diagnosis:
+    """Return what is seen at once of a host in force: nothing is tried, and what belongs to `others` is known."""
+    look = _Look()
+    return Diagnosis(
+        variant=variant,
+        links=look.at("links", _links, ()),
+        underlay=look.at("addresses and routes", underlay.read, Underlay()),
+        sysctls=look.at("sysctls", lambda: sysctls.read(watched_sysctls(tuple(uplinks))), {}),
+        foreign=others,
+        in_force=True,
+        **_settings(look, root),
+        unseen=tuple(dict.fromkeys((*look.unseen, *others.unseen))),
+    )
+
+
+def _settings(look: _Look, root: Path) -> dict[str, Any]:
+    """Return how other software is set up, and which of it runs."""
+    return {
+        "running": look.at("running programs", other_software.running, frozenset[str]()),
+        "ufw": other_software.ufw_enabled(root),
+        "networkd": other_software.networkd(root),
+        "firewalld": other_software.firewalld(root),
+        "networkmanager_leaves": other_software.left_by_networkmanager(root),
+    }
 
 
 def _variant(wanted: Literal["auto", "legacy", "nft"]) -> Variant:
@@ -129,23 +153,28 @@ def _seen(body: bytes) -> LinkSeen:
 
 
 def _foreign(variant: Variant | None, names: frozenset[str], root: Path) -> Foreign:
-    from laneway.kernel.foreign_marks import foreign_marks
+    from laneway.kernel import foreign_rules
 
+    theirs = foreign_rules.ForeignRules() if variant is None else foreign_rules.read(variant)
     with NetlinkSocket() as kernel:
         everybodys = list(links(kernel.dump(RTM_GETLINK, DUMP_LINKS)))
         held = addresses(kernel.dump(RTM_GETADDR, DUMP_ADDRESSES))
         their_links, their_addresses = foreign.links_and_addresses(everybodys, held)
-        apart, ways = foreign.other_routes(kernel, everybodys)
+        known = foreign.other_routes(kernel, everybodys)
         fib_rules, marks = foreign.fib_rules(rules(kernel.dump(RTM_GETRULE, DUMP_RULES)))
         return Foreign(
             links=their_links,
             netns=names,
             addresses=their_addresses,
             fib_rules=fib_rules,
-            routes=apart,
-            marks=(*marks, *(foreign_marks().marks if variant is not None else ())),
+            routes=known.routes,
+            marks=(*marks, *theirs.marks),
             table_names=foreign.table_names(root),
-            ways=ways,
+            ways=known.ways,
+            defaults=known.defaults,
+            gates=theirs.gates,
+            forwarded=theirs.forwarded,
+            unseen=theirs.unseen,
         )
 
 
@@ -182,7 +211,7 @@ def _strangers(variant: Variant | None) -> tuple[StrangeRules, ...]:
     found = []
     for family, tables in _saved(other_variant(variant)).items():
         counts: dict[str, int] = dict.fromkeys(tables, 0)
-        for table, _, _ in foreign_rules(tables):
+        for table, _, _ in rules_of_others(tables):
             counts[table] += 1
         for table, count in sorted(counts.items()):
             saved = tables[table]
@@ -195,7 +224,7 @@ def _strangers(variant: Variant | None) -> tuple[StrangeRules, ...]:
 def _clamped(saved: Saved) -> Iterator[tuple[int, str]]:
     """Yield family and link of each rule that fits TCP's segments to the path."""
     for family, tables in saved.items():
-        for _, _, rule in foreign_rules(tables):
+        for _, _, rule in rules_of_others(tables):
             if "-j TCPMSS" in rule:
                 out = _OUT.search(rule)
                 yield family, out[1] if out else ""

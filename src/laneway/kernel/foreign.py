@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from struct import Struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from laneway.kernel import netns
 from laneway.kernel.files import TABLE_NAMES
@@ -51,6 +51,9 @@ _ACTION_BLACKHOLE = 6
 _RULE = Struct("=BBBBBxxBI")  # family, to, from, tos, table, action, flags
 _PORTS = Struct("=HH")
 _UIDS = Struct("=II")
+
+_HALF = 1
+"""The length of 0.0.0.0/1 and 128.0.0.0/1, which stand in for a default (OpenVPN's def1)."""
 
 _RESERVED = {253: "default", 254: "main", 255: "local"}
 
@@ -104,14 +107,20 @@ def fib_rules(rules: Iterable[SeenRule]) -> tuple[tuple[ForeignFibRule, ...], tu
     return found, tuple(sorted(uses))
 
 
-def other_routes(
-    kernel: NetlinkSocket, links: Sequence[SeenLink]
-) -> tuple[tuple[ForeignRoute, ...], tuple[ForeignWay, ...]]:
-    """Return the routes of others outside the tables main, local and default, and where main leads by their links."""
+class OtherRoutes(NamedTuple):
+    """What of others' is in routing tables."""
+
+    routes: tuple[ForeignRoute, ...]  # outside the tables main, local and default
+    ways: tuple[ForeignWay, ...]  # where main leads by others' links
+    defaults: frozenset[tuple[int, int]]  # families and tables with a way for whatever has no closer one
+
+
+def other_routes(kernel: NetlinkSocket, links: Sequence[SeenLink]) -> OtherRoutes:
+    """Return the routes of others."""
     dumped = [body for body in kernel.dump(RTM_GETROUTE, dump_routes()) if not has_our_protocol(body)]
     names = {link.number: link.name for link in links}
     theirs = {link.number for link in links if link.group not in OUR_GROUPS}
-    apart = routes([body for body in dumped if not in_reserved_table(body)])
+    apart = list(routes([body for body in dumped if not in_reserved_table(body)]))
     main = routes([body for body in dumped if leads_by_main(body)])
     ways = (
         ForeignWay(names[hop.link], seen.to, route_text(seen, names))
@@ -119,7 +128,11 @@ def other_routes(
         for hop in seen.hops
         if hop.link in theirs
     )
-    return tuple(sorted(ForeignRoute(seen.table, route_text(seen, names)) for seen in apart)), tuple(sorted(ways))
+    return OtherRoutes(
+        tuple(sorted(ForeignRoute(seen.table, route_text(seen, names)) for seen in apart)),
+        tuple(sorted(ways)),
+        frozenset((seen.to.family, seen.table) for seen in apart if seen.to.length <= _HALF),
+    )
 
 
 def route_text(seen: SeenRoute, names: dict[int, str]) -> str:

@@ -97,17 +97,22 @@ class LinuxHost:
         sight = (self._seen or self._look()[1]).sight
         their_links, addresses = foreign.links_and_addresses(sight.links, sight.addresses)
         fib_rules, marks = foreign.fib_rules(sight.rules)
+        rules = self._chains.others()
         with NetlinkSocket() as kernel:
-            apart, ways = foreign.other_routes(kernel, sight.links)
+            known = foreign.other_routes(kernel, sight.links)
             self._others_seen = Foreign(
                 links=their_links,
                 netns=sight.strangers,
                 addresses=addresses,
                 fib_rules=fib_rules,
-                routes=apart,
-                marks=(*marks, *self._chains.marks()),
+                routes=known.routes,
+                marks=(*marks, *rules.marks),
                 table_names=foreign.table_names(self._root),
-                ways=ways,
+                ways=known.ways,
+                defaults=known.defaults,
+                gates=rules.gates,
+                forwarded=rules.forwarded,
+                unseen=rules.unseen,
             )
         return self._others_seen
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 PREFIX = "LANEWAY-"
 
-MARK_EXTENSIONS = {b"mark", b"connmark", b"socket", b"MARK", b"CONNMARK", b"TPROXY", b"HMARK"}
+MARK_EXTENSIONS = {b"mark", b"connmark", b"socket", b"MARK", b"CONNMARK", b"TPROXY", b"HMARK", b"SET"}
 """Matches and targets that read or write packet marks; only their rules are decoded, at half a millisecond each."""
 
 _NAME = slice(2, 31)  # struct xt_entry_match and xt_entry_target: u16 size, char name[29], u8 revision, data

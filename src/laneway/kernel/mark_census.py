@@ -1,16 +1,20 @@
-"""Which bits of the packet mark a rule of others uses, in the words of iptables and of nft(8)'s JSON."""
+"""Which bits of the packet mark a rule of others reads or writes, in the words of iptables and of nft(8)'s JSON.
+
+What a program behind NFQUEUE, or one in BPF, does with marks stands in no rule, and nobody can tell.
+"""
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from laneway.state.marks import FwMark
+from laneway.state.marks import OTHERS, FwMark
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 ALL_BITS = 0xFFFFFFFF
+
 
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
 _MARK_KEYS = ({"meta": {"key": "mark"}}, {"ct": {"key": "mark"}})
@@ -35,16 +39,50 @@ def extensions(rule: str) -> list[Extension]:
     return found
 
 
-def extension_marks(name: str, options: Mapping[str, Sequence[str]]) -> Iterator[FwMark]:
+class BitsUsed(NamedTuple):
+    """What one match, target or statement does with marks."""
+
+    mark: FwMark
+    writes: bool = False
+    masked: str = ""  # how it would be written to change no more bits than it means to, where that can be said
+
+
+def extension_marks(name: str, options: Mapping[str, Sequence[str]]) -> Iterator[BitsUsed]:
     """Yield the mark bits that one match or target of iptables reads or writes."""
-    for option in ("mark", "set-mark", "set-xmark", "tproxy-mark"):
-        if option in options and name in ("mark", "connmark", "MARK", "CONNMARK", "TPROXY"):
-            yield _used(options[option][-1])
-    if "save-mark" in options or "restore-mark" in options:
-        masks = [int(options[each][-1], 0) for each in ("nfmask", "ctmask", "mask") if each in options]
-        yield from (FwMark(0, mask) for mask in dict.fromkeys(masks or [ALL_BITS]))
-    if name == "HMARK" or "restore-skmark" in options:
-        yield FwMark(0, ALL_BITS)
+    match name:
+        case "mark" | "connmark" if "mark" in options:
+            yield BitsUsed(_used(options["mark"][-1]))
+        case "MARK" | "CONNMARK":
+            yield from _target_marks(options)
+        case "TPROXY" if "tproxy-mark" in options:
+            yield _written_by("tproxy-mark", options["tproxy-mark"][-1])
+        case "HMARK":
+            yield BitsUsed(FwMark(0, ALL_BITS), writes=True)
+        case "SET" if "map-mark" in options:  # with the mask that an entry of the set has
+            yield BitsUsed(FwMark(0, ALL_BITS), writes=True)
+        case "socket" if "restore-skmark" in options:
+            yield BitsUsed(FwMark(0, ALL_BITS), writes=True)
+        case _:
+            return
+
+
+def _target_marks(options: Mapping[str, Sequence[str]]) -> Iterator[BitsUsed]:
+    for option in ("set-mark", "set-xmark"):
+        if option in options:
+            yield _written_by(option, options[option][-1])
+    for option in ("save-mark", "restore-mark"):
+        if option in options:
+            masks = [int(options[each][-1], 0) for each in ("nfmask", "ctmask", "mask") if each in options]
+            everything = not masks or ALL_BITS in masks
+            masked = f"--{option} --nfmask {OTHERS} --ctmask {OTHERS}" if everything else ""
+            for mask in dict.fromkeys(masks or [ALL_BITS]):
+                yield BitsUsed(FwMark(0, mask), writes=True, masked=masked)
+
+
+def _written_by(option: str, text: str) -> BitsUsed:
+    mark = _used(text)
+    whole = mark.mask == ALL_BITS and mark.value
+    return BitsUsed(mark, writes=True, masked=f"--{option} {mark.value:#x}/{mark.value:#x}" if whole else "")
 
 
 def _used(text: str) -> FwMark:
@@ -53,17 +91,31 @@ def _used(text: str) -> FwMark:
     return FwMark(int(value, 0), (int(mask, 0) if mask else ALL_BITS) | int(value, 0))
 
 
-def statement_marks(statement: Any) -> Iterator[FwMark]:
+def statement_marks(statement: Any) -> Iterator[BitsUsed]:
     """Yield the mark bits that one statement of an nftables rule reads or writes."""
     match statement:
         case {"match": {"left": left, "right": right}} if _is_mark(left) or _is_masked(left):
             mask = left["&"][1] if _is_masked(left) else ALL_BITS
-            yield FwMark(right if isinstance(right, int) else 0, mask)
+            yield BitsUsed(FwMark(right if isinstance(right, int) else 0, mask))
         case {"mangle": {"key": key, "value": value}} if _is_mark(key):
             constant, kept = _written(value, key)
-            yield FwMark(constant, ALL_BITS & ~kept)
+            bits = ALL_BITS & ~kept
+            yield BitsUsed(FwMark(constant & bits, bits), writes=True, masked=_masked_form(key, value))
         case _ if _mentions(statement):
-            yield FwMark(0, ALL_BITS)
+            yield BitsUsed(FwMark(0, ALL_BITS))
+
+
+def _masked_form(key: Any, value: Any) -> str:
+    """Return how a statement that writes all bits would write its own alone."""
+    name = "meta mark" if "meta" in key else "ct mark"
+    match value:
+        case int() if value:
+            return f"{name} set {name} & {ALL_BITS & ~value:#x} | {value:#x}"
+        case {"meta": {"key": "mark"}} | {"ct": {"key": "mark"}} if value != key:
+            verb = "restore" if "meta" in key else "save"
+            return f"-j CONNMARK --{verb}-mark --nfmask {OTHERS} --ctmask {OTHERS} of iptables: nft(8) cannot mask that"
+        case _:
+            return ""
 
 
 def _is_mark(expression: Any) -> bool:

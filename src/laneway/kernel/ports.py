@@ -8,9 +8,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from contextlib import AbstractContextManager
 
+    from laneway.kernel.foreign_rules import ForeignRules
     from laneway.plan.steps import Step
     from laneway.state.chains import BaseJump, Chain, ChainKey, JumpKey
-    from laneway.state.facts import MarkUse, Variant
+    from laneway.state.facts import Variant
 
 
 class ChainsRead(NamedTuple):
@@ -37,5 +38,5 @@ class Chains(Protocol):
     def second_look(self, chains: Mapping[ChainKey, Chain]) -> AbstractContextManager[Callable[[], tuple[str, ...]]]:
         """Have python-iptables look while the block goes on; the block's function returns where it saw other rules."""
 
-    def marks(self) -> tuple[MarkUse, ...]:
-        """Return the mark bits that rules of others use, in iptables and in nftables."""
+    def others(self) -> ForeignRules:
+        """Return what rules of others do, in iptables and in nftables."""

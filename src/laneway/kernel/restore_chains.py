@@ -21,11 +21,12 @@ from laneway.state.prefix import FAMILIES
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from laneway.kernel.foreign_rules import ForeignRules
     from laneway.kernel.iptc_child import RuleShape
     from laneway.kernel.ports import ChainsRead
     from laneway.kernel.save_text import SavedTable
     from laneway.state.chains import Chain, ChainKey
-    from laneway.state.facts import MarkUse, Variant
+    from laneway.state.facts import Variant
 
 _LOCK_WAIT = 5
 """Seconds to wait for the xtables lock. Without a limit iptables waits for ever."""
@@ -86,13 +87,13 @@ class IptablesChains:
                     continue
                 self._restore(family, [Line(text, step) for text in (f"*{name}", f"-X {MADE_CHAIN}", "COMMIT")])
 
-    def marks(self) -> tuple[MarkUse, ...]:
-        """Return the mark bits that rules of others use, in both variants of iptables and in nftables."""
-        from laneway.kernel.foreign_marks import foreign_marks
+    def others(self) -> ForeignRules:
+        """Return what rules of others do, in both variants of iptables and in nftables."""
+        from laneway.kernel import foreign_rules
 
-        census = foreign_marks()
-        self.warnings = census.warnings
-        return census.marks
+        found = foreign_rules.read(self._variant)
+        self.warnings = found.warnings
+        return found
 
     def counters(self) -> dict[ChainKey, tuple[tuple[int, int], ...]]:
         """Return packets and bytes of each rule of our chains."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from laneway.kernel.mark_census import ALL_BITS
+from laneway.kernel.mark_census import ALL_BITS, BitsUsed
 from laneway.state.facts import MarkUse
 from laneway.state.marks import FwMark
 
@@ -20,11 +20,11 @@ _NO_HANDLE = "0:"  # what the kernel set up by itself: no filter can be attached
 _HOOKS = {"clsact": ("ingress", "egress"), "ingress": ("ingress",)}
 
 _NUMBER = "(0x[0-9a-f]+|[0-9]+)"
-_VALUE_THEN_MASK = (
+_READS = (
     re.compile(rf"\bfw\b.*?\bhandle {_NUMBER}(?:/{_NUMBER})?"),  # tc-fw(8)
     re.compile(rf"^\s*mark {_NUMBER} {_NUMBER}(?= \(success)", re.MULTILINE),  # tc-u32(8)
-    re.compile(rf"\bskbedit\b.*?\bmark {_NUMBER}(?:/{_NUMBER})?"),  # tc-skbedit(8)
 )
+_WRITES = re.compile(rf"\bskbedit\b.*?\bmark {_NUMBER}(?:/{_NUMBER})?")  # tc-skbedit(8)
 _MASK_THEN_VALUE = re.compile(rf"\bmeta\((?:nf_mark|fwmark) (?:mask {_NUMBER} )?\w+ {_NUMBER}\)")  # tc-ematch(8)
 _ALL_OF_CONNTRACK = re.compile(r"\bconnmark zone\b")  # tc-connmark(8)
 
@@ -34,19 +34,24 @@ def tc_marks(output: Callable[..., str]) -> Iterator[MarkUse]:
     for kind, handle, dev in _QUEUE.findall(output("tc", "qdisc", "show")):
         if handle != _NO_HANDLE:
             for place in _HOOKS.get(kind, (f"parent {handle}",)):
-                for mark in filter_marks(output("tc", "filter", "show", "dev", dev, *place.split())):
-                    yield MarkUse(mark, f"mark {mark} in `tc filter show dev {dev} {place}`")
+                for used in filter_marks(output("tc", "filter", "show", "dev", dev, *place.split())):
+                    where = f"mark {used.mark} in `tc filter show dev {dev} {place}`"
+                    yield MarkUse(used.mark, where, used.writes, used.masked)
 
 
-def filter_marks(text: str) -> Iterator[FwMark]:
+def filter_marks(text: str) -> Iterator[BitsUsed]:
     """Yield the mark bits that filters, as tc prints them, read or write."""
-    for pattern in _VALUE_THEN_MASK:
+    for pattern in _READS:
         for value, mask in pattern.findall(text):
-            yield _mark(value, mask)
+            yield BitsUsed(_mark(value, mask))
+    for value, mask in _WRITES.findall(text):
+        mark = _mark(value, mask)
+        masked = f"skbedit mark {mark.value:#x}/{mark.value:#x}" if mark.mask == ALL_BITS and mark.value else ""
+        yield BitsUsed(mark, writes=True, masked=masked)
     for mask, value in _MASK_THEN_VALUE.findall(text):
-        yield _mark(value, mask)
+        yield BitsUsed(_mark(value, mask))
     if _ALL_OF_CONNTRACK.search(text):
-        yield FwMark(0, ALL_BITS)
+        yield BitsUsed(FwMark(0, ALL_BITS), writes=True)
 
 
 def _mark(value: str, mask: str) -> FwMark:

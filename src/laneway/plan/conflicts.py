@@ -10,6 +10,7 @@ from laneway.errors import Conflict
 from laneway.lanes.leases import PATH
 from laneway.plan.likely import likely_owner
 from laneway.state.links import HOST
+from laneway.state.marks import OTHERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -57,7 +58,7 @@ def collisions(desired: HostState, foreign: Foreign, settings: HostSettings, fie
         if _bits(use) & field.mask:
             owner = likely_owner(use.where, use.mark)
             what = f"mark bits {field.mask:#010x} (host.marks) are in use{owner}: {use.where}"
-            yield Collision(what, _free_marks(foreign, field))
+            yield Collision(what, _let_marks_be(use, foreign, field))
 
 
 def _names(desired: HostState, foreign: Foreign) -> Iterator[Collision]:
@@ -116,8 +117,15 @@ def _bits(use: MarkUse) -> int:
 
     A match on the whole mark, such as `--mark 0x1`, asks for our bits to be zero: it stays true for what is not ours.
     """
-    writes = "set" in use.where or "-mark-" in use.where
-    return use.mark.mask if use.mark.mask != ALL_BITS or writes else use.mark.value
+    return use.mark.mask if use.mark.mask != ALL_BITS or use.writes else use.mark.value
+
+
+def _let_marks_be(use: MarkUse, foreign: Foreign, field: MarkField) -> str:
+    """Return the remedy: for a rule that writes more than it means to, the form that does not."""
+    if use.writes and use.masked and not use.mark.value & field.mask:
+        form = use.masked.replace(OTHERS, f"{ALL_BITS & ~field.mask:#x}")
+        return f"it writes all 32 bits, laneway's too: let it write its own alone, {form}"
+    return _free_marks(foreign, field)
 
 
 def _free_marks(foreign: Foreign, field: MarkField) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence  # noqa: TC003  read at run time, by state.portable
 from typing import Literal, NamedTuple
 
+from laneway.state.gates import GateTable
 from laneway.state.links import LinkKey
 from laneway.state.marks import FwMark
 from laneway.state.prefix import Prefix, is_link_local
@@ -78,6 +79,8 @@ class MarkUse(NamedTuple):
 
     mark: FwMark
     where: str  # the rule, as its own tool prints it
+    writes: bool = False
+    masked: str = ""  # how it would be written to write no more than it means to, where that can be said
 
 
 class ForeignFibRule(NamedTuple):
@@ -86,6 +89,17 @@ class ForeignFibRule(NamedTuple):
     family: int
     priority: int
     text: str
+
+
+class ForwardedPort(NamedTuple):
+    """Ports of the host that a rule of somebody else's sends on (DNAT, REDIRECT): nobody need listen there."""
+
+    family: int  # 0: of both
+    protocol: str  # "tcp" or "udp"
+    first: int
+    last: int
+    address: bytes  # none: every address
+    where: str  # the rule, as its own tool prints it
 
 
 class ForeignRoute(NamedTuple):
@@ -122,3 +136,7 @@ class Foreign(NamedTuple):
     marks: tuple[MarkUse, ...] = ()
     table_names: tuple[TableName, ...] = ()
     ways: tuple[ForeignWay, ...] = ()
+    defaults: frozenset[tuple[int, int]] = frozenset()  # families and tables, but for main, with a way to everywhere
+    gates: tuple[GateTable, ...] = ()  # whose chains may refuse what passes
+    forwarded: tuple[ForwardedPort, ...] = ()
+    unseen: tuple[str, ...] = ()  # what could not be looked at, and why

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from laneway.doctor.finding import Severity
 from laneway.errors import Exit
 from laneway.explain.expect import failed
 from laneway.explain.explanation import Ground
@@ -15,6 +16,7 @@ from laneway.verify.drift import differences
 
 if TYPE_CHECKING:
     from laneway.apply.target import Target
+    from laneway.doctor.finding import Finding
     from laneway.explain.expect import Failure
     from laneway.plan.conflicts import Collision
     from laneway.policy.model import PolicySet
@@ -33,6 +35,14 @@ class Judgement:
     drift: tuple[Difference, ...]
     failures: tuple[Failure, ...]
     in_the_way: tuple[Collision, ...] | None = None  # of others', for which a plan is refused; None: not looked for
+    findings: tuple[Finding, ...] = ()  # the doctor's errors and warnings
+    strict: bool = False  # a warning is a failure too
+    unseen: tuple[str, ...] = ()  # what the doctor could not look at
+
+    @property
+    def broken(self) -> tuple[Finding, ...]:
+        """Return the findings for which the host does not hold the policy, whatever else is right."""
+        return tuple(each for each in self.findings if self.strict or each.severity is Severity.ERROR)
 
     @property
     def exit_code(self) -> Exit:
@@ -41,7 +51,7 @@ class Judgement:
             return Exit.EXPECTATION
         if self.in_the_way:
             return Exit.CONFLICT
-        return Exit.PENDING if self.drift else Exit.DONE
+        return Exit.PENDING if self.drift or self.broken else Exit.DONE
 
 
 def judge(

@@ -1,0 +1,58 @@
+"""What the doctor finds in passing: for verbs that must not say that all is well where tenants' packets do not pass."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from laneway.cli.wire import Scene
+    from laneway.doctor.finding import Finding
+    from laneway.doctor.own import Damage
+    from laneway.plan.steps import Step
+    from laneway.policy.model import PolicySet
+    from laneway.state.facts import Foreign, Variant
+
+
+def found_in_passing(scene: Scene) -> tuple[tuple[Finding, ...], tuple[str, ...]]:
+    """Return the doctor's errors and warnings about a host in force, and what was not looked at.
+
+    Nothing is tried, and what is drift, or in the way of the next change, is for the caller to say.
+    """
+    from laneway.doctor.finding import Severity
+    from laneway.doctor.judge import judge
+    from laneway.kernel.diagnosis import glance
+
+    policy, host = scene.aim.policy, scene.aim.policy.host
+    foreign = scene.kernel.foreign(host.tables, host.priorities)
+    seen = glance([each.interface for each in policy.uplinks], scene.aim.facts.variant, foreign)
+    return tuple(each for each in judge(seen, policy) if each.severity is not Severity.INFO), seen.unseen
+
+
+def refused_by_others(policy: PolicySet, foreign: Foreign, variant: Variant) -> Iterator[Finding]:
+    """Yield the errors about chains and ip rules of others that keep tenants' packets: of what is known already."""
+    from laneway.doctor import gates, ip_rules
+    from laneway.doctor.finding import Severity
+    from laneway.state.diagnosis import Diagnosis
+
+    seen = Diagnosis(variant=variant, foreign=foreign)
+    found = (*ip_rules.judge(seen, policy), *gates.judge(seen, policy))
+    return (each for each in found if each.severity is Severity.ERROR)
+
+
+def damage(steps: Sequence[Step]) -> tuple[Damage, ...]:
+    """Return what of laneway's own is not as it was applied, as the steps that would mend it tell."""
+    from laneway.verify.drift import differences
+
+    return tuple(_damage(each.step, each.object, each.state) for each in differences(steps))
+
+
+def _damage(step: Step, named: str, state: str) -> Damage:
+    from laneway.doctor.own import Damage
+
+    key: Any = step.key
+    value: Any = step.old if step.new is None else step.new
+    behind = step.kind == "jumps" and step.old is not None and not step.old.first
+    steers = step.kind == "routes" and not (key.to.length and value.via)
+    return Damage(step.kind, str(getattr(key, "netns", "")), named, state, behind, steers)

@@ -1,0 +1,96 @@
+"""The tables of nftables that iptables does not show, as `nft -j` prints them."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from laneway.errors import HostRefused
+from laneway.kernel.netlink import NETFILTER, NetlinkSocket, attributes, string
+from laneway.kernel.tools import run_tool
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_XT_FAMILIES = frozenset({"ip", "ip6"})
+_XT_NAMES = frozenset({"raw", "mangle", "nat", "filter", "security"})
+_FAMILIES = {1: "inet", 2: "ip", 3: "arp", 5: "netdev", 7: "bridge", 10: "ip6"}  # linux/netfilter.h
+
+_TIMEOUT = 10
+"""Seconds for one table: a host's firewall takes some hundredths."""
+
+_LARGEST = 1 << 25
+"""Characters of one table, its sets not told, that are still taken apart: some hundred thousand rules."""
+
+_GET_TABLE = 10 << 8 | 1  # linux/netfilter/nf_tables.h
+_TABLE_NAME = 1
+_GENERAL = bytes(4)  # of every family
+
+
+class NativeTable(NamedTuple):
+    """One table, as JSON has it."""
+
+    family: str  # "inet", "ip", "ip6", "arp", "bridge" or "netdev"
+    table: str
+    chains: tuple[dict[str, Any], ...]
+    rules: tuple[dict[str, Any], ...]
+
+    @property
+    def name(self) -> str:
+        """Return how nft(8) names it."""
+        return f"{self.family} {self.table}"
+
+
+def native_tables() -> tuple[tuple[NativeTable, ...], tuple[str, ...]]:
+    """Return the tables, and which could not be looked at, and why; without privileges there are none."""
+    found, unseen = [], []
+    for family, name in _names():
+        try:
+            # -t: of what named sets hold, which may be a list of half the internet, nothing is needed.
+            found.append(_taken_apart(family, name, _output("-t", "list", "table", family, name)))
+        except HostRefused as error:
+            unseen.append(f"the table {family} {name} of nftables: {error}")
+    return tuple(found), tuple(unseen)
+
+
+def _names() -> list[tuple[str, str]]:
+    """Return family and name of each table that iptables does not show: the kernel is asked, with or without nft(8)."""
+    try:
+        with NetlinkSocket(NETFILTER) as kernel:
+            answers = kernel.dump(_GET_TABLE, _GENERAL)
+            found = [(_FAMILIES.get(body[0], ""), string(attributes(body, offset=4)[_TABLE_NAME])) for body in answers]
+    except (HostRefused, OSError):  # no nf_tables in this kernel, or no rights
+        return []
+    return sorted((family, name) for family, name in found if family and not _is_xt(family, name))
+
+
+def _is_xt(family: str, name: str) -> bool:
+    return name in _XT_NAMES and family in _XT_FAMILIES
+
+
+def _output(*words: str) -> str:
+    done = run_tool(["nft", "-j", *words], timeout=_TIMEOUT)
+    if done.returncode:
+        message = f"nft -j {' '.join(words)} failed: {done.stderr.strip().partition(chr(10))[0]}"
+        raise HostRefused(message)
+    if len(done.stdout) > _LARGEST:
+        message = f"it is larger than {_LARGEST >> 20} MiB"
+        raise HostRefused(message)
+    return done.stdout
+
+
+def _taken_apart(family: str, name: str, output: str) -> NativeTable:
+    objects = list(parsed(output))
+    chains = tuple(each["chain"] for each in objects if isinstance(each.get("chain"), dict))
+    rules = tuple(each["rule"] for each in objects if isinstance(each.get("rule"), dict))
+    return NativeTable(family, name, chains, rules)
+
+
+def parsed(output: str) -> Iterator[dict[str, Any]]:
+    """Yield the objects in what `nft -j` prints; raises HostRefused for what is no such thing."""
+    try:
+        shown = json.loads(output or "{}")
+        yield from (each for each in shown.get("nftables", ()) if isinstance(each, dict))
+    except (ValueError, AttributeError, TypeError, RecursionError) as error:
+        message = "what nft -j told is not understood"
+        raise HostRefused(message) from error
