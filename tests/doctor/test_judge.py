@@ -11,7 +11,7 @@ from laneway.doctor.finding import Finding, Severity
 from laneway.doctor.judge import Besides, judge
 from laneway.plan.conflicts import Collision
 from laneway.policy.model import AUTO, PolicySet
-from laneway.state.diagnosis import Diagnosis, Firewalld, LinkSeen, Networkd, StrangeRules, Trial
+from laneway.state.diagnosis import Diagnosis, Firewalld, Flusher, LinkSeen, Networkd, StrangeRules, Trial
 from laneway.state.facts import Foreign, ForeignFibRule
 from laneway.state.prefix import prefix
 from laneway.state.routing import RouteKind
@@ -20,6 +20,8 @@ from tests.worlds import NORTH, SOUTH, crowd, tenant, with_uplinks, world
 
 PLAIN = tenant("acme", 7)._replace(snat=())
 POLICY = world(PLAIN)
+
+TRUSTED = frozenset({"lwb-acme"})
 
 MAIN = tuple(ForeignFibRule(family, 32766, "32766: from all lookup main") for family in (4, 6))
 
@@ -157,22 +159,48 @@ ERROR, WARNING, INFO = Severity.ERROR, Severity.WARNING, Severity.INFO
             id="NetworkManager",
         ),
         pytest.param(
-            replace(HEALTHY, running=frozenset({"firewalld"}), firewalld=Firewalld("nftables")),
-            "firewalld-rejects",
-            ERROR,
-            ("firewall-cmd --permanent --zone=trusted --add-interface=lwb-acme", "firewall-cmd --reload"),
-            id="firewalld",
-        ),
-        pytest.param(
             replace(HEALTHY, running=frozenset({"firewalld"}), firewalld=Firewalld("iptables")),
             "firewalld-flushes",
-            ERROR,
-            (
-                "sed -i 's/^FirewallBackend=.*/FirewallBackend=nftables/' /etc/firewalld/firewalld.conf",
-                "systemctl restart firewalld",
-            ),
+            WARNING,
+            (),
             id="firewalld's old backend",
         ),
+        pytest.param(
+            replace(HEALTHY, flushers=(Flusher("nftables.service", "/etc/nftables.conf", "flush ruleset"),)),
+            "flushes",
+            WARNING,
+            (),
+            id="nftables.service",
+        ),
+        pytest.param(
+            replace(
+                HEALTHY,
+                in_force=True,
+                running=frozenset({"systemd-networkd"}),
+                networkd=Networkd(manages_rules=False, manages_routes=False),
+                networkd_file="/etc/x.network",
+            ),
+            "networkd-takes-links",
+            ERROR,
+            (
+                "mkdir -p /etc/systemd/network",
+                (
+                    r"printf '[Match]\nName=lwb-* lwv*\n\n[Link]\nUnmanaged=yes\n' "
+                    "> /etc/systemd/network/05-laneway.network"
+                ),
+                "networkctl reload",
+                "laneway apply PATH",
+            ),
+            id="networkd's files",
+        ),
+        pytest.param(
+            replace(HEALTHY, dhcpcd_takes=True),
+            "dhcpcd-takes-links",
+            ERROR,
+            ("sed -i '1i denyinterfaces lwv* lwb-*' /etc/dhcpcd.conf", "systemctl restart dhcpcd"),
+            id="dhcpcd",
+        ),
+        pytest.param(replace(HEALTHY, connman_takes=True), "connman-takes-links", WARNING, (), id="connman"),
         pytest.param(replace(HEALTHY, ufw=True), "ufw", INFO, (), id="ufw"),
         pytest.param(replace(HEALTHY, running=frozenset({"dockerd"})), "docker", INFO, (), id="Docker"),
         pytest.param(
@@ -379,6 +407,34 @@ def test_finding(seen: Diagnosis, rule: str, severity: Severity, commands: tuple
     (found,) = judge(seen, POLICY)
 
     assert (found.rule, found.severity, found.commands) == (rule, severity, commands)
+
+
+def test_firewalld_rejects_flushes_and_filters_and_no_advice_ends_in_a_reload() -> None:
+    seen = replace(HEALTHY, running=frozenset({"firewalld"}), firewalld=Firewalld("nftables", version="1.3.3"))
+
+    rejects, flushes, filters = judge(seen, POLICY)
+
+    assert (rejects.rule, rejects.severity, rejects.commands) == (
+        "firewalld-rejects",
+        ERROR,
+        (
+            "firewall-cmd --permanent --zone=trusted --add-interface=lwb-acme",
+            "firewall-cmd --reload",
+            "laneway apply PATH",
+        ),
+    )
+    assert (flushes.rule, flushes.severity, flushes.what) == (
+        "firewalld-flushes",
+        WARNING,
+        "firewalld 1.3.3 runs here, with FirewallBackend=nftables",
+    )
+    assert (filters.rule, filters.severity, filters.commands[-2:]) == (
+        "firewalld-rpfilter",
+        WARNING,
+        ("systemctl restart firewalld", "laneway apply PATH"),
+    )
+    trusted = replace(seen, firewalld=Firewalld("nftables", TRUSTED, "no"))
+    assert [each.rule for each in judge(trusted, POLICY)] == ["firewalld-flushes"]
 
 
 def test_a_wider_route_and_laneways_own_links_are_in_nobodys_way() -> None:

@@ -59,7 +59,7 @@ def test_each_kind_is_one_finding_that_says_what_is_missing() -> None:
             Severity.WARNING,
             (
                 "of what was applied some is not as it was: unexpected: IPv4 route 10.99.0.0/16 in table 20017, IPv4 "
-                "default in table 20017 in acme-web"
+                "route default in table 20017 in acme-web"
             ),
             ("laneway apply PATH",),
         ),

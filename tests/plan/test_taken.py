@@ -7,9 +7,9 @@ from ipaddress import ip_address, ip_network
 import pytest
 
 from laneway.plan.cut_off import Session
-from laneway.plan.taken import taken_login, taken_ports
+from laneway.plan.taken import forwarded_ports, taken_login, taken_ports
 from laneway.policy.model import PolicySet, Ports, Publish, Tenant, Workload
-from laneway.state.facts import Foreign, Listener
+from laneway.state.facts import Foreign, ForwardedPort, Listener
 from laneway.state.prefix import prefix
 from tests.worlds import NOWHERE, world
 
@@ -52,6 +52,27 @@ def test_two_sockets_at_a_port_are_named_once() -> None:
 
 def test_a_port_at_another_address_is_free() -> None:
     assert not list(taken_ports(publishing(22, at="192.0.2.9"), [Listener("tcp", 22, NORTHS)]))
+
+
+@pytest.mark.parametrize(
+    ("port", "found"),
+    [
+        pytest.param(ForwardedPort(4, "tcp", 8080, 8080, b"", "a rule"), True, id="at every address"),
+        pytest.param(ForwardedPort(0, "tcp", 8000, 9000, b"", "a rule"), True, id="a range, of both families"),
+        pytest.param(ForwardedPort(4, "tcp", 8080, 8080, NORTHS, "a rule"), True, id="at an address of the host"),
+        pytest.param(ForwardedPort(4, "tcp", 8080, 8080, bytes([10, 96, 0, 1]), "a rule"), False, id="at another"),
+        pytest.param(ForwardedPort(6, "tcp", 8080, 8080, b"", "a rule"), False, id="a family that the workload lacks"),
+        pytest.param(ForwardedPort(4, "udp", 8080, 8080, b"", "a rule"), False, id="another protocol"),
+        pytest.param(ForwardedPort(4, "tcp", 8081, 9000, b"", "a rule"), False, id="other ports"),
+    ],
+)
+def test_a_port_that_a_rule_of_others_sends_on(port: ForwardedPort, found: bool) -> None:  # noqa: FBT001
+    told = [each.text for each in forwarded_ports(publishing(8080), ON_HOST._replace(forwarded=(port, port)))]
+
+    expected = (
+        "acme/git publishes 8080:8080/tcp, and a rule of others' sends that port on (a rule): what comes by north"
+    )
+    assert told == ([f"{expected} reaches the workload"] if found else [])
 
 
 @pytest.mark.parametrize(

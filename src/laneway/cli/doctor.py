@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from laneway.doctor.finding import Finding
     from laneway.doctor.own import Damage
     from laneway.plan.conflicts import Collision
+    from laneway.plan.taken import Forwarded, Taken
     from laneway.policy.model import PolicySet
     from laneway.state.diagnosis import Diagnosis
 
@@ -49,12 +50,14 @@ def run(paths: Sequence[str | Path], *, as_json: bool) -> Exit:
     from laneway.doctor.judge import Besides, judge
     from laneway.kernel.diagnosis import look_over
     from laneway.plan.answers import unheard
-    from laneway.plan.taken import taken_ports
+    from laneway.plan.taken import forwarded_ports, taken_ports
 
     policy = _policy(paths)
     interfaces = [each.interface for each in policy.uplinks] if policy else []
     seen = look_over(interfaces, policy.host.iptables if policy else "auto")
-    taken = tuple(taken_ports(policy, seen.listeners)) if policy else ()
+    taken: tuple[Taken | Forwarded, ...] = ()
+    if policy is not None:
+        taken = (*taken_ports(policy, seen.listeners), *forwarded_ports(policy, seen.foreign))
     lost = tuple(unheard(policy, seen.foreign, seen.underlay.gateways)) if policy else ()
     others = _collisions(policy, seen) if policy else _collisions_of_any(seen)
     found = judge(seen, policy, Besides(others, taken, lost, _damage(policy)))

@@ -48,11 +48,12 @@ class Scene:
         """Return, for a person, what works and is hardly meant on this host; raises HostRefused."""
         from laneway.cli.health import refused_by_others
         from laneway.plan.answers import unheard
-        from laneway.plan.taken import taken_ports
+        from laneway.plan.taken import forwarded_ports, taken_ports
 
         policy, facts, host = self.aim.policy, self.aim.facts, self.aim.policy.host
         foreign = self.kernel.foreign(host.tables, host.priorities)
         taken = [each.text for each in taken_ports(policy, facts.listeners)]
+        taken += [each.text for each in forwarded_ports(policy, foreign)]
         lost = [each.text for each in unheard(policy, foreign, facts.gateways)]
         refused = [f"{each.what}: {each.why}" for each in refused_by_others(policy, foreign, facts.variant)]
         return tuple(f"note: {each}" for each in (*taken, *lost, *refused))

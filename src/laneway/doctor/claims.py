@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from laneway.doctor.finding import Finding
     from laneway.plan.conflicts import Collision
-    from laneway.plan.taken import Taken
+    from laneway.plan.taken import Forwarded, Taken
     from laneway.policy.model import PolicySet
     from laneway.state.diagnosis import Diagnosis
 
@@ -32,7 +32,10 @@ class Home(NamedTuple):
 
 
 def judge(
-    seen: Diagnosis, policy: PolicySet | None, collisions: tuple[Collision, ...], taken: tuple[Taken, ...] = ()
+    seen: Diagnosis,
+    policy: PolicySet | None,
+    collisions: tuple[Collision, ...],
+    taken: tuple[Taken | Forwarded, ...] = (),
 ) -> Iterator[Finding]:
     """Yield findings about marks, priorities, tables, names and subnets."""
     for each in collisions:
@@ -40,7 +43,7 @@ def judge(
         why = "apply refuses to begin: laneway changes nothing of others'"
         yield error("in-the-way", each.what, why, *moved, hint=each.remedy)
     for port in taken:
-        why = "the host's own service is reached there no more: if that is sshd, nobody can log in"
+        why = "what was reached there is reached no more: if that is the host's sshd, nobody can log in"
         hint = "publish another port, or at one address alone; or let the service listen elsewhere"
         yield warning("published-port-in-use", port.text, why, hint=hint)
     if seen.names_read_only:

@@ -37,6 +37,7 @@ class Refused(NamedTuple):
     chain: GateChain
     refusal: Refusal
     probes: Sequence[Probe]
+    everybody: bool  # of all tenants
 
 
 def judge(seen: Diagnosis, policy: PolicySet) -> Iterator[Finding]:
@@ -53,19 +54,22 @@ def judge(seen: Diagnosis, policy: PolicySet) -> Iterator[Finding]:
 
 def _refused(policy: PolicySet, table: GateTable, chain: GateChain, chains: Mapping[str, GateChain]) -> Refused | None:
     met: dict[Refusal, list[Probe]] = {}
-    for probe in probes(policy, table, chain):
+    asked = list(probes(policy, table, chain))
+    for probe in asked:
         met.setdefault(walked(probe, chain, chains), []).append(probe)
     worst = max((each for each in met if each.outcome), default=None)
     if worst is None:
         return None
     alike = [each for refusal in met if refusal.outcome is worst.outcome for each in met[refusal]]
-    return Refused(table, chain, worst, alike)
+    families = {each.family for each in alike}
+    everybody = {each.tenant for each in asked if each.family in families} == {each.tenant for each in alike}
+    return Refused(table, chain, worst, alike, everybody)
 
 
 def _finding(seen: Diagnosis, policy: PolicySet, found: Refused) -> Finding:
-    table, chain, refusal, refused = found
-    names = list(dict.fromkeys(each.tenant for each in refused))
-    whose = "all tenants" if len(names) == len(policy.tenants) else f"tenant {', '.join(names)}"
+    table, chain, refusal, refused, everybody = found
+    names = ", ".join(dict.fromkeys(each.tenant for each in refused))
+    whose = "all tenants" if everybody and len(policy.tenants) > 1 else f"tenant {names}"
     families = " and ".join(f"IPv{each}" for each in sorted({each.family for each in refused}))
     what = " and ".join(dict.fromkeys(each.what for each in refused))
     by = refusal.by if refusal.by.startswith("its") else f"`{refusal.by}`"
@@ -82,7 +86,7 @@ def _finding(seen: Diagnosis, policy: PolicySet, found: Refused) -> Finding:
 
 def _remedy(found: Refused) -> str:
     """Return the rules that would let tenants' packets pass there, before all others."""
-    table, chain, _, refused = found
+    table, chain, _, refused, _ = found
     sides = dict.fromkeys(each.ours for each in refused)
     if "tables-" in table.program:
         rules = [f"{table.program} -t {table.name} -I {chain.name} {_IPTABLES[each]} lwb-+ -j ACCEPT" for each in sides]

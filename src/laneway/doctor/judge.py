@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from laneway.doctor import capacity, claims, gates, ip_rules, own, platform, software, switches, uplinks
+from laneway.doctor import (
+    capacity,
+    claims,
+    flushing,
+    gates,
+    ip_rules,
+    link_managers,
+    own,
+    platform,
+    software,
+    switches,
+    uplinks,
+)
 from laneway.doctor.finding import ORDER
 
 if TYPE_CHECKING:
@@ -12,7 +24,7 @@ if TYPE_CHECKING:
     from laneway.doctor.own import Damage
     from laneway.plan.answers import Unheard
     from laneway.plan.conflicts import Collision
-    from laneway.plan.taken import Taken
+    from laneway.plan.taken import Forwarded, Taken
     from laneway.policy.model import PolicySet
     from laneway.state.diagnosis import Diagnosis
 
@@ -21,7 +33,7 @@ class Besides(NamedTuple):
     """What others than the doctor find: of others' in the way, and of laneway's own."""
 
     collisions: tuple[Collision, ...] = ()  # by `laneway.plan.conflicts`
-    taken: tuple[Taken, ...] = ()  # by `laneway.plan.taken`
+    taken: tuple[Taken | Forwarded, ...] = ()  # by `laneway.plan.taken`
     unheard: tuple[Unheard, ...] = ()  # by `laneway.plan.answers`
     damage: tuple[Damage, ...] = ()  # what of laneway's is not as it was applied
 
@@ -35,6 +47,8 @@ def judge(seen: Diagnosis, policy: PolicySet | None = None, besides: Besides = N
         *own.judge(besides.damage),
         *platform.judge(seen),
         *software.judge(seen, policy),
+        *link_managers.judge(seen),
+        *flushing.judge(seen),
         *switches.judge(seen, policy),
         *ip_rules.judge(seen, policy),
         *claims.judge(seen, policy, besides.collisions, besides.taken),

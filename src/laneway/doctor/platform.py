@@ -62,14 +62,25 @@ def _variants(variant: Variant, strangers: Sequence[StrangeRules]) -> Iterator[F
         )
     foreign = [each for each in strangers if each.rules or each.policies]
     if foreign:
-        count = sum(each.rules for each in foreign)
         yield warning(
             "variant-mix",
-            f"{count} rules of others are in the {other} iptables, and this host's iptables is {variant}",
+            f"{_counted(foreign)} in the {other} iptables, and this host's iptables is {variant}",
             "packets pass both, but neither shows the other's rules: what is refused in one is refused, whatever "
             "the other says",
             *(command for each in foreign for command in _move(each, variant, other)),
         )
+
+
+def _counted(strange: Sequence[StrangeRules]) -> str:
+    """Return how many rules there are, and which base chains refuse what no rule decides."""
+    count = sum(each.rules for each in strange)
+    closed = [f"{PROGRAMS[each.family]} -t {each.table} -P {chain}" for each in strange for chain in each.policies]
+    rules = f"{count} {'rule' if count == 1 else 'rules'} of others" if count else ""
+    policies = (
+        f"{'a policy' if len(closed) == 1 else 'policies'} other than ACCEPT ({', '.join(closed)})" if closed else ""
+    )
+    verb = "is" if count + len(closed) == 1 else "are"
+    return f"{' and '.join(each for each in (rules, policies) if each)} {verb}"
 
 
 def _move(strange: StrangeRules, variant: Variant, other: str) -> Iterator[str]:

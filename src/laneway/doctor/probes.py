@@ -66,20 +66,23 @@ def probes(policy: PolicySet, table: GateTable, chain: GateChain) -> Iterator[Pr
 
 
 def _tenants(policy: PolicySet, table: GateTable) -> Iterator[Tenant]:
-    """Yield the tenants that rules may tell apart, and one of the others, who are all alike to them."""
+    """Yield the tenants that rules may tell apart, and of the others one of each kind: those are alike to them."""
     tests = [test for chain in table.chains for rule in chain.rules for test in rule.tests]
     patterns = {value for test in tests if test.of in ("iif", "oif") for value in test.values}
     prefixes = {each for test in tests if test.of in ("source", "to") for each in test.prefixes}
     named = [each for each in patterns if not each.startswith("lwb-*")]
-    others = apart = 0
+    others: set[object] = set()
+    apart = 0
     for tenant in policy.tenants:
         if _is_named(tenant, named, prefixes):
             apart += 1
             if apart <= MOST_TENANTS:
                 yield tenant
-        elif not others:
-            others += 1
-            yield tenant
+        else:
+            kind = (frozenset(net.version for net in tenant.subnets), tenant.host_access)
+            if kind not in others:
+                others.add(kind)
+                yield tenant
 
 
 def _is_named(tenant: Tenant, patterns: Iterable[str], prefixes: Iterable[Prefix]) -> bool:

@@ -1,4 +1,4 @@
-"""Other software that rules over the host's network, and what it does to laneway's objects."""
+"""Other firewalls on the host, and what they do to tenants' packets and to laneway's rules."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from laneway.doctor.finding import error, info, warning
 from laneway.policy.names import bridge_name
+from laneway.state.prefix import IPV6
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -14,21 +15,23 @@ if TYPE_CHECKING:
     from laneway.policy.model import PolicySet
     from laneway.state.diagnosis import Diagnosis, Firewalld
 
-NETWORKD_DROP_IN = "/etc/systemd/networkd.conf.d/laneway.conf"
-NETWORKMANAGER_DROP_IN = "/etc/NetworkManager/conf.d/90-laneway.conf"
-OUR_LINKS = ("lwb-*", "lwv*")
+APPLY = "laneway apply PATH"
+RESTART = ("systemctl restart firewalld", APPLY)
+"""A restart, and a reload, take laneway's rules away: what must follow stands beside it."""
+
 SHOWN = 20
 """Bridges named in one command."""
 
+SEVERAL = 2
+
 
 def judge(seen: Diagnosis, policy: PolicySet | None) -> Iterator[Finding]:
-    """Yield findings about whatever else runs here."""
-    if "systemd-networkd" in seen.running:
-        yield from _networkd(seen)
-    if "NetworkManager" in seen.running:
-        yield from _networkmanager(seen)
+    """Yield findings about firewalld, ufw and Docker."""
     if "firewalld" in seen.running and seen.firewalld is not None:
-        yield from _firewalld(seen.firewalld, policy)
+        yield _flushes(seen.firewalld)
+        if seen.firewalld.backend != "iptables":
+            yield from _rejects(seen.firewalld, policy)
+        yield from _reverse_filter(seen.firewalld, policy)
     if seen.ufw:
         yield info(
             "ufw",
@@ -40,54 +43,23 @@ def judge(seen: Diagnosis, policy: PolicySet | None) -> Iterator[Finding]:
         yield info(
             "docker",
             "Docker runs here",
-            "its FORWARD policy DROP does tenants no harm: laneway's chains stand before it, and take tenants' packets "
-            "alone",
+            "its FORWARD policy DROP does tenants no harm, since laneway's chains stand before it; when it starts, or "
+            "makes a network, it puts its own before them, until the next `laneway apply`",
         )
 
 
-def _networkd(seen: Diagnosis) -> Iterator[Finding]:
-    settings = seen.networkd
-    if settings is None or not (settings.manages_rules or settings.manages_routes):
-        return
-    missing = [
-        *(["ManageForeignRoutingPolicyRules"] if settings.manages_rules else []),
-        *(["ManageForeignRoutes"] if settings.manages_routes else []),
-    ]
-    yield error(
-        "networkd-foreign",
-        f"systemd-networkd runs here without {' and '.join(f'{each}=no' for each in missing)}",
-        "whenever it starts, or a link comes, it deletes ip rules and routes that are not its own: laneway's too, and "
-        "tenants are refused until the next apply",
-        f"mkdir -p {NETWORKD_DROP_IN.rpartition('/')[0]}",
-        rf"printf '[Network]\nManageForeignRoutingPolicyRules=no\nManageForeignRoutes=no\n' > {NETWORKD_DROP_IN}",
-        "systemctl restart systemd-networkd",
+def _flushes(settings: Firewalld) -> Finding:
+    version = f" {settings.version}" if settings.version else ""
+    return warning(
+        "firewalld-flushes",
+        f"firewalld{version} runs here, with FirewallBackend={settings.backend}",
+        "whenever it starts, stops or is reloaded it flushes all of iptables, whatever FlushAllOnReload says: "
+        "laneway's chains too, and until the next apply tenants reach each other, or nobody",
+        hint=f"after each `firewall-cmd --reload`, start and stop: {APPLY}",
     )
 
 
-def _networkmanager(seen: Diagnosis) -> Iterator[Finding]:
-    if set(OUR_LINKS) <= seen.networkmanager_leaves:
-        return
-    patterns = ";".join(f"interface-name:{each}" for each in OUR_LINKS)
-    yield warning(
-        "networkmanager-manages",
-        "NetworkManager runs here and is not told to leave laneway's links alone",
-        "a profile without an interface name, or `nmcli device connect`, makes it take over a bridge and its addresses",
-        rf"printf '[keyfile]\nunmanaged-devices+={patterns}\n' > {NETWORKMANAGER_DROP_IN}",
-        "systemctl reload NetworkManager",
-    )
-
-
-def _firewalld(settings: Firewalld, policy: PolicySet | None) -> Iterator[Finding]:
-    if settings.backend == "iptables":
-        yield error(
-            "firewalld-flushes",
-            "firewalld runs here with FirewallBackend=iptables",
-            "at every start and reload it flushes all of iptables: laneway's chains too, and tenants are refused until "
-            "the next apply",
-            "sed -i 's/^FirewallBackend=.*/FirewallBackend=nftables/' /etc/firewalld/firewalld.conf",
-            "systemctl restart firewalld",
-        )
-        return
+def _rejects(settings: Firewalld, policy: PolicySet | None) -> Iterator[Finding]:
     bridges = [bridge_name(each.name) for each in policy.tenants] if policy else []
     left = [each for each in bridges if each not in settings.trusted]
     if not left:
@@ -103,4 +75,20 @@ def _firewalld(settings: Firewalld, policy: PolicySet | None) -> Iterator[Findin
             for batch in batches
         ),
         "firewall-cmd --reload",
+        APPLY,
     )
+
+
+def _reverse_filter(settings: Firewalld, policy: PolicySet | None) -> Iterator[Finding]:
+    uplinks = [each.name for each in policy.uplinks if each.gateway6 is not None] if policy else []
+    families = {net.version for tenant in policy.tenants for net in tenant.subnets} if policy else set()
+    strict = settings.backend != "iptables" and settings.ipv6_rpfilter in ("yes", "strict")
+    if len(uplinks) >= SEVERAL and IPV6 in families and strict:
+        yield warning(
+            "firewalld-rpfilter",
+            f"firewalld runs here with IPv6_rpfilter={settings.ipv6_rpfilter}, and there are {len(uplinks)} uplinks",
+            "it drops IPv6 that comes in where table main would not send the answer: the host's own services are not "
+            "reached by an uplink that is not main's default",
+            "sed -i '/^IPv6_rpfilter=/d; $a IPv6_rpfilter=no' /etc/firewalld/firewalld.conf",
+            *RESTART,
+        )

@@ -9,7 +9,7 @@ from struct import Struct
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from laneway.errors import HostRefused
-from laneway.kernel import foreign, listeners, other_software, sysctls, underlay
+from laneway.kernel import flushers, foreign, link_managers, listeners, other_software, sysctls, underlay
 from laneway.kernel.files import TABLE_NAMES
 from laneway.kernel.iptables_variant import PROGRAMS, detect_variant, has_variant, other_variant
 from laneway.kernel.link_messages import (
@@ -33,10 +33,10 @@ from laneway.state.prefix import FAMILIES
 from laneway.state.underlay import Underlay
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from laneway.kernel.save_text import SavedTable
-    from laneway.state.diagnosis import Trial
+    from laneway.state.diagnosis import Flusher, Trial
     from laneway.state.facts import Variant
 
 T = TypeVar("T")
@@ -79,6 +79,7 @@ def look_over(
 ) -> Diagnosis:
     """Return what can be seen of this host; whatever cannot be, is named and does not stop the rest."""
     look = _Look()
+    there: tuple[LinkSeen, ...] = look.at("links", _links, ())
     variant = look.at("iptables", lambda: _variant(wanted), None)
     saved: Saved = look.at("the rules of iptables", lambda: _saved(variant), {})
     names = look.at("whose the network namespaces are", foreign.namespaces, frozenset[str]())
@@ -87,7 +88,7 @@ def look_over(
     return Diagnosis(
         kernel=_kernel(),
         variant=variant,
-        links=look.at("links", _links, ()),
+        links=there,
         underlay=look.at("addresses and routes", underlay.read, Underlay()),
         sysctls=look.at("sysctls", lambda: sysctls.read(watched_sysctls(tuple(uplinks))), {}),
         foreign=theirs,
@@ -97,7 +98,7 @@ def look_over(
         missing_tools=tuple(_missing_tools(wanted, variant)),
         strangers=look.at("the other iptables", lambda: _strangers(variant), ()),
         clamped=frozenset(_clamped(saved)),
-        **_settings(look, root),
+        **_settings(look, there, root),
         names_read_only=read_only[0],
         remount=read_only[1],
         unseen=tuple(dict.fromkeys((*look.unseen, *theirs.unseen))),
@@ -107,22 +108,30 @@ def look_over(
 def glance(uplinks: Sequence[str], variant: Variant, others: Foreign, root: Path = Path("/")) -> Diagnosis:
     """Return what is seen at once of a host in force: nothing is tried, and what belongs to `others` is known."""
     look = _Look()
+    there: tuple[LinkSeen, ...] = look.at("links", _links, ())
     return Diagnosis(
         variant=variant,
-        links=look.at("links", _links, ()),
+        links=there,
         underlay=look.at("addresses and routes", underlay.read, Underlay()),
         sysctls=look.at("sysctls", lambda: sysctls.read(watched_sysctls(tuple(uplinks))), {}),
         foreign=others,
         in_force=True,
-        **_settings(look, root),
+        **_settings(look, there, root),
         unseen=tuple(dict.fromkeys((*look.unseen, *others.unseen))),
     )
 
 
-def _settings(look: _Look, root: Path) -> dict[str, Any]:
+def _settings(look: _Look, seen: Sequence[LinkSeen], root: Path) -> dict[str, Any]:
     """Return how other software is set up, and which of it runs."""
+    running: Mapping[str, tuple[str, ...]] = look.at("running programs", other_software.running, {})
+    flushing: tuple[Flusher, ...] = look.at("what flushes rules", lambda: flushers.read(root), ())
+    names = frozenset(each.name for each in seen)
     return {
-        "running": look.at("running programs", other_software.running, frozenset[str]()),
+        "running": frozenset(running),
+        "flushers": flushing,
+        "networkd_file": look.at("networkd's files", lambda: link_managers.networkd_takes(root), ""),
+        "dhcpcd_takes": link_managers.dhcpcd_takes(root, running, names),
+        "connman_takes": "connmand" in running and link_managers.connman_takes(root),
         "ufw": other_software.ufw_enabled(root),
         "networkd": other_software.networkd(root),
         "firewalld": other_software.firewalld(root),

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-from configparser import Error as ConfigError
-from configparser import RawConfigParser
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from laneway.kernel.settings import lines, section
 from laneway.state.diagnosis import Firewalld, Networkd
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator, Mapping
 
 PROGRAMS = {
     "dockerd": "dockerd",
@@ -21,6 +20,8 @@ PROGRAMS = {
     "systemd-network": "systemd-networkd",  # the kernel keeps 15 characters of a name
     "podman": "podman",
     "tailscaled": "tailscaled",
+    "dhcpcd": "dhcpcd",
+    "connmand": "connmand",
 }
 """Programs by the name that the kernel knows them by (proc_pid_comm(5))."""
 
@@ -31,18 +32,25 @@ _NO = frozenset({"no", "false", "off", "0", "n", "f"})
 _TRUSTED_INTERFACE = re.compile(r"""<interface\s+name=["']([^"']+)["']""")
 
 
-def running() -> frozenset[str]:
-    """Return which of the known programs see this network: those of another network namespace do not."""
-    return frozenset(_running())
+def running() -> Mapping[str, tuple[str, ...]]:
+    """Return which of the known programs see this network, each with the command lines of its processes.
+
+    Those of another network namespace do not see it.
+    """
+    found: dict[str, tuple[str, ...]] = {}
+    for name, command in _running():
+        found[name] = (*found.get(name, ()), command)
+    return found
 
 
-def _running() -> Iterator[str]:
+def _running() -> Iterator[tuple[str, str]]:
     here = os.readlink("/proc/self/ns/net")  # noqa: PTH115  no path is meant
     for process in Path("/proc").glob("[0-9]*"):
         try:
             name = (process / "comm").read_text(encoding="utf-8", errors="replace").rstrip("\n")
             if name in PROGRAMS and _network(process) in (here, ""):
-                yield PROGRAMS[name]
+                command = (process / "cmdline").read_text(encoding="utf-8", errors="replace")
+                yield PROGRAMS[name], command.replace("\0", " ")
         except OSError:  # it has ended
             continue
 
@@ -56,16 +64,14 @@ def _network(process: Path) -> str:
 
 def ufw_enabled(root: Path) -> bool:
     """Tell whether ufw sets up the firewall at start."""
-    return any(
-        line.replace(" ", "").strip("\"'").lower() == "enabled=yes" for line in _lines(root / "etc/ufw/ufw.conf")
-    )
+    return any(line.replace(" ", "").strip("\"'").lower() == "enabled=yes" for line in lines(root / "etc/ufw/ufw.conf"))
 
 
 def networkd(root: Path) -> Networkd:
     """Return what systemd-networkd is told to do with what others make (networkd.conf(5))."""
     settings = {"manageforeignroutingpolicyrules": True, "manageforeignroutes": True}
     for file in _settings_files(root):
-        for key, value in _section(file, "Network"):
+        for key, value in section(file, "Network"):
             if key in settings and value:
                 settings[key] = value.lower() not in _NO
     return Networkd(settings["manageforeignroutingpolicyrules"], settings["manageforeignroutes"])
@@ -80,24 +86,27 @@ def _settings_files(root: Path) -> Iterator[Path]:
     yield from (drop_ins[name] for name in sorted(drop_ins))
 
 
-def _section(file: Path, name: str) -> Iterable[tuple[str, str]]:
-    parser = RawConfigParser(strict=False, allow_no_value=True, delimiters=("=",))
-    try:
-        parser.read_string("\n".join(_lines(file)))
-        return [(key, (value or "").strip()) for key, value in parser.items(name)] if parser.has_section(name) else []
-    except ConfigError:
-        return []
-
-
 def firewalld(root: Path) -> Firewalld:
     """Return how firewalld is set up."""
-    backend = "nftables"
-    for line in _lines(root / "etc/firewalld/firewalld.conf"):
+    settings = {"FirewallBackend": "nftables", "IPv6_rpfilter": "yes"}
+    for line in lines(root / "etc/firewalld/firewalld.conf"):
         key, _, value = line.partition("=")
-        if key.strip() == "FirewallBackend":
-            backend = value.strip().lower()
-    zone = "\n".join(_lines(root / "etc/firewalld/zones/trusted.xml"))
-    return Firewalld(backend, frozenset(_TRUSTED_INTERFACE.findall(zone)))
+        if key.strip() in settings:
+            settings[key.strip()] = value.strip().lower()
+    zone = "\n".join(lines(root / "etc/firewalld/zones/trusted.xml"))
+    trusted = frozenset(_TRUSTED_INTERFACE.findall(zone))
+    return Firewalld(settings["FirewallBackend"], trusted, settings["IPv6_rpfilter"], _firewalld_version(root))
+
+
+def _firewalld_version(root: Path) -> str:
+    """Return the version that its own files tell: asking the program takes half a second."""
+    for place in ("usr/lib/python3/dist-packages", "usr/lib/python3*/site-packages"):
+        for file in root.glob(f"{place}/firewall/config/__init__.py"):
+            for line in lines(file):
+                found = re.match(r"""VERSION = ["']([0-9.]+)""", line)
+                if found:
+                    return found[1]
+    return ""
 
 
 def left_by_networkmanager(root: Path) -> frozenset[str]:
@@ -107,14 +116,7 @@ def left_by_networkmanager(root: Path) -> frozenset[str]:
         files += sorted((root / place / "NetworkManager/conf.d").glob("*.conf"))
     found: set[str] = set()
     for file in files:
-        for key, value in _section(file, "keyfile"):
+        for key, value in section(file, "keyfile"):
             if key.rstrip("+") == "unmanaged-devices":
                 found.update(each.removeprefix("interface-name:") for each in re.split("[;,]", value) if each)
     return frozenset(found)
-
-
-def _lines(file: Path) -> list[str]:
-    try:
-        return file.read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return []

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from laneway.plan.cut_off import Session
     from laneway.policy.model import PolicySet, Publish, Tenant, Workload
-    from laneway.state.facts import Foreign, Listener
+    from laneway.state.facts import Foreign, ForwardedPort, Listener
 
 _REMEDY = 'publish another port, or at one address alone: publish = ["ADDRESS:PORT:PORT"]'
 
@@ -57,6 +57,39 @@ def taken_ports(policy: PolicySet, listeners: Iterable[Listener]) -> Iterator[Ta
         for (protocol, port), found in by_port.items():
             if protocol == door.publish.protocol and port in door.publish.host_ports:
                 yield from (Taken(door, each) for each in [each for each in found if _meets(door, each)][:1])
+
+
+class Forwarded(NamedTuple):
+    """A published port that a rule of somebody else's sends on."""
+
+    door: Door
+    port: ForwardedPort
+
+    @property
+    def text(self) -> str:
+        """Return what it means."""
+        by = ", ".join(self.door.tenant.uplinks)
+        where = f"a rule of others' sends that port on ({self.port.where})"
+        return f"{self.door.text}, and {where}: what comes by {by} reaches the workload"
+
+
+def forwarded_ports(policy: PolicySet, foreign: Foreign) -> Iterator[Forwarded]:
+    """Yield the published ports that rules of others send on, to containers say: no socket of the host's tells of them.
+
+    Each published port is yielded once, with the first of the rules.
+    """
+    own = {address.address for _, address in foreign.addresses}
+    meant = [each for each in foreign.forwarded if not each.address or each.address in own]
+    for door in _doors(policy) if meant else ():
+        publish = door.publish
+        families = {each.version for each in door.workload.addresses}
+        for port in meant:
+            together = publish.host_ports.first <= port.last and port.first <= publish.host_ports.last
+            same = publish.host is None or not port.address or publish.host.packed == port.address
+            meets = port.protocol == publish.protocol and (not port.family or port.family in families)
+            if together and same and meets:
+                yield Forwarded(door, port)
+                break
 
 
 def _doors(policy: PolicySet) -> Iterator[Door]:

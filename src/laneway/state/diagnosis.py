@@ -49,6 +49,16 @@ class Firewalld(NamedTuple):
 
     backend: str  # "nftables" or "iptables"
     trusted: frozenset[str] = frozenset()  # interfaces of its zone "trusted"
+    ipv6_rpfilter: str = "yes"
+    version: str = ""  # where it is known
+
+
+class Flusher(NamedTuple):
+    """What takes away rules that are not its own whenever it starts."""
+
+    program: str
+    file: str
+    what: str  # of the file's, by which it does
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +82,10 @@ class Diagnosis:
     networkd: Networkd | None = None
     firewalld: Firewalld | None = None
     networkmanager_leaves: frozenset[str] = frozenset()  # patterns of interfaces it is told to leave alone
+    flushers: tuple[Flusher, ...] = ()
+    networkd_file: str = ""  # by which systemd-networkd would set up links of laneway's
+    dhcpcd_takes: bool = False  # it would ask for leases on them
+    connman_takes: bool = False  # it would set them up
     names_read_only: str = ""  # the directory for table names when it cannot be written, or nothing
     remount: str = ""  # the mount point to blame for that
     unseen: tuple[str, ...] = ()
