@@ -260,11 +260,12 @@ def test_colour_is_for_terminals_that_want_it(monkeypatch: pytest.MonkeyPatch) -
     terminal, other = os.openpty()
     monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.setenv("TERM", "xterm")
+    no = output.Painted("no", output.RED)
     with os.fdopen(terminal, "rb"), os.fdopen(other, "w") as stream, Path(os.devnull).open("w") as file:
-        assert output.painted("no", output.RED, stream) == "\x1b[31mno\x1b[0m"
-        assert output.painted("no", output.RED, file) == "no"
+        assert output.shown(stream, no, ": it") == "\x1b[31mno\x1b[0m: it"
+        assert output.shown(file, no, ": it") == "no: it"
         monkeypatch.setenv("NO_COLOR", "1")
-        assert output.painted("no", output.RED, stream) == "no"
+        assert output.shown(stream, no, ": it") == "no: it"
 
 
 @pytest.mark.parametrize("words", ["schema", "--version", "--help", "plan --help", "explain --help --json"])

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from laneway.policy.screen import caret_line, shown_line, visible
+from laneway.policy.screen import caret_line, shown_line
+from laneway.state.visible import visible
 
 TEXTS = st.text(alphabet=st.characters(exclude_characters="\n"), max_size=400)
 

@@ -82,7 +82,8 @@ def save(kernel: Kernel, host: HostSettings, policy: PolicySet | None) -> str:
         "foreign": plain(foreign),
         "policy": None if policy is None else to_toml(policy),
     }
-    return json.dumps({"laneway": FORMAT, **values}, indent=1, sort_keys=True)
+    text = json.dumps({"laneway": FORMAT, **values}, indent=1, sort_keys=True)
+    return text.replace("\x7f", "\\u007f")  # it may be shown by a terminal
 
 
 def saved_host(text: str, file: str) -> SavedHost:

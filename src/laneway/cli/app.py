@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from laneway.cli import output
 from laneway.errors import Exit, LanewayError
+from laneway.state.visible import visible_lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -27,9 +28,18 @@ BROKEN_PIPE: Final = 128 + 13  # and SIGPIPE
 def command_line(arguments: Sequence[str]) -> int:
     """Let Typer read the arguments and run the verb they name; returns or exits with the command's code."""
     app = build(arguments[:1] if arguments and arguments[0] in VERBS else VERBS)
-    with output.told():  # the help; commands end with `finish`, so that no error of theirs comes as far as this
-        app(arguments, prog_name="laneway")
-    return Exit.DONE
+    import typer
+
+    misuse: Any = typer.BadParameter.__base__  # UsageError: of click, or of the copy of it inside newer Typers
+    try:
+        with output.told():  # the help; commands end with `finish`, so that no error of theirs comes as far as this
+            return int(app(arguments, prog_name="laneway", standalone_mode=False) or Exit.DONE)
+    except typer.Abort:
+        return INTERRUPTED
+    except misuse as error:
+        error.message = visible_lines(error.message)  # it repeats what was typed, or what a script put in
+        error.show()
+        return int(error.exit_code)
 
 
 def build(verbs: Sequence[str]) -> Typer:

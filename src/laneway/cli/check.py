@@ -9,6 +9,7 @@ from laneway.cli import output
 from laneway.cli.app import finish
 from laneway.cli.paths import policy_paths
 from laneway.errors import Exit, UsageError
+from laneway.state.visible import visible
 
 if TYPE_CHECKING:
     from typer import Typer
@@ -103,7 +104,7 @@ def _tell(policy: "PolicySet", paths: Sequence[Path], warnings: "Warnings", fail
         from laneway.cli.expectations import tell
 
         more += f"; {tell(policy, failures)}"
-    output.data(f"{' '.join(map(str, paths))}: valid: {summary(policy)}{more}")
+    output.data(f"{' '.join(visible(str(each)) for each in paths)}: valid: {summary(policy)}{more}")
 
 
 def _refuse_unknown_rules(ignored: Sequence[str]) -> None:

@@ -142,12 +142,10 @@ def _collisions_of_any(seen: "Diagnosis") -> "tuple[Collision, ...]":
 
 
 def _print(found: "Iterable[Finding]") -> None:
-    import sys
-
     margin = " " * MARGIN
     for each in found:
-        word = output.painted(f"{each.severity:<{MARGIN}}", COLOURS[each.severity], sys.stdout)
-        output.data(f"{word}{each.what} [{each.rule}]")
+        word = output.Painted(f"{each.severity:<{MARGIN}}", COLOURS[each.severity])
+        output.data(word, f"{each.what} [{each.rule}]")
         output.data(f"{margin}{each.why}")
         for command in each.commands:
             output.data(f"{margin}  {command}")

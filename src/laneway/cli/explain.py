@@ -217,24 +217,25 @@ def _print(told: "Explanation", differences: "list[Difference]", manner: Manner)
 
 
 def _print_kernel(differences: "list[Difference]") -> None:
-    import sys
-
     output.data("")
     others = [each for each in differences if each.differs]
     if not others:
         output.data(f"the kernel routes all of it the same way ({len(differences)} lookups)")
     for each in others:
-        says = output.painted(each.kernel, output.RED, sys.stdout)
-        output.data(f"{each.command}: here {each.walk}, the kernel says {says}")
+        says = output.Painted(each.kernel, output.RED)
+        output.data(f"{each.command}: here {each.walk}, the kernel says ", says)
 
 
 def show(lines: "Iterable[Line]") -> None:
     """Print lines of a report, in colour where there is some."""
-    import sys
-
     from laneway.explain.report import BAD, FAINT, GOOD
 
     colours = {GOOD: output.GREEN, BAD: output.RED, FAINT: output.DIM}
     for line in lines:
-        parts = (output.painted(each.text, colours[each.tone], sys.stdout) if each.tone else each.text for each in line)
-        output.data("".join(parts).rstrip())
+        seen = list(line)
+        while seen and not seen[-1].text.strip():
+            seen.pop()
+        texts = [each.text if each is not seen[-1] else each.text.rstrip() for each in seen]
+        tones = [colours.get(each.tone) for each in seen]
+        pairs = zip(texts, tones, strict=True)
+        output.data(*(output.Painted(text, tone) if tone else text for text, tone in pairs))

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from laneway.errors import Exit, UsageError
+from laneway.state.visible import visible_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -24,10 +25,33 @@ YELLOW: Final = "33"
 DIM: Final = "2"
 
 
-def data(text: str) -> None:
-    """Print what the command was asked for; raises UsageError where nothing can be printed to."""
+class Painted(NamedTuple):
+    """A text in a colour, the number of an SGR sequence (ECMA-48)."""
+
+    text: str
+    colour: str
+
+
+def data(*parts: str | Painted) -> None:
+    """Print what the command was asked for, in one line; raises UsageError where nothing can be printed to."""
     with told():
-        print(text)
+        print(shown(sys.stdout, *parts))
+
+
+def shown(stream: TextIO, *parts: str | Painted) -> str:
+    """Return the parts as the stream is to get them: what tells a terminal anything is laneway's, nobody else's.
+
+    Whatever a tenant, a file or a remote host brings into a sentence goes through here before it is printed.
+    """
+    coloured = has_colour(stream)
+    return "".join(_shown(part, coloured=coloured) for part in parts)
+
+
+def _shown(part: str | Painted, *, coloured: bool) -> str:
+    if isinstance(part, str):
+        return visible_lines(part)
+    text = visible_lines(part.text)
+    return f"\x1b[{part.colour}m{text}\x1b[0m" if coloured else text
 
 
 @contextmanager
@@ -47,10 +71,10 @@ def give_up(stream: TextIO) -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
-def note(text: str) -> None:
+def note(*parts: str | Painted) -> None:
     """Print what a person may want to know beside the data; that it cannot be printed changes nothing."""
     try:
-        print(text, file=sys.stderr)
+        print(shown(sys.stderr, *parts), file=sys.stderr)
     except OSError:
         give_up(sys.stderr)
 
@@ -64,7 +88,8 @@ def json_text(values: Mapping[str, object]) -> str:
     """Return the values as JSON for people and programs: the same values are the same bytes."""
     import json
 
-    return json.dumps(values, indent=2, sort_keys=True)
+    # Of the characters that a terminal acts on JSON lets one alone stand as it is (RFC 8259, 7).
+    return json.dumps(values, indent=2, sort_keys=True).replace("\x7f", "\\u007f")
 
 
 def failure(error: LanewayError) -> None:
@@ -72,16 +97,11 @@ def failure(error: LanewayError) -> None:
     if error.exit_code == Exit.POLICY:
         note(str(error))  # each of its problems begins with its own place, where editors and people look for one
         return
-    note(f"{painted('laneway:', RED, sys.stderr)} {error}")
+    note(Painted("laneway:", RED), f" {error}")
     if error.hint:
         note(f"  hint: {error.hint}")
     for command in error.commands:
         note(command)
-
-
-def painted(text: str, colour: str, stream: TextIO) -> str:
-    """Return the text in this colour (the number of an SGR sequence, ECMA-48) where the stream shows colours."""
-    return f"\x1b[{colour}m{text}\x1b[0m" if has_colour(stream) else text
 
 
 def has_colour(stream: TextIO) -> bool:

@@ -210,12 +210,15 @@ def _live(views: "Iterator[View]") -> Exit:
     """Show the views in place, as top(1) does, until interrupted."""
     from rich.console import Group
     from rich.live import Live
+    from rich.text import Text
 
     from laneway.cli.status_view import page
+    from laneway.state.visible import visible
 
     code = Exit.DONE
     with Live(screen=True, auto_refresh=False) as screen:
         for view in views:
             code = view.code
-            screen.update(Group(page(view.data, rates=view.rates), *_judged(view), *view.waiting), refresh=True)
+            below = (Text(visible(each)) for each in (*_judged(view), *view.waiting))
+            screen.update(Group(page(view.data, rates=view.rates), *below), refresh=True)
     return code

@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Group
 from rich.table import Table
+from rich.text import Text
+
+from laneway.state.visible import visible_throughout
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,6 +28,7 @@ def amount(number: float) -> str:
 
 def page(data: Mapping[str, Any], *, rates: bool) -> Group:
     """Return uplinks, tenants and lanes; with `rates` what passes in a second instead of what has passed."""
+    data = visible_throughout({key: value for key, value in data.items() if key != "steps"})
     parts: list[Any] = [_uplinks(data, rates), "", _tenants(data, rates), "", _lanes(data, rates), ""]
     walls = ", ".join(f"{name} {packets}" for name, packets in data["refused"].items() if packets)
     parts.append(f"packets refused: {walls or 'none'}")
@@ -38,6 +42,11 @@ def _table(*headings: str, right: tuple[str, ...] = ()) -> Table:
     for heading in headings:
         table.add_column(heading, justify="right" if heading in right else "left")
     return table
+
+
+def _add(table: Table, *cells: str) -> None:
+    """Add a row of plain text: a bracket in a name is no markup of rich's."""
+    table.add_row(*map(Text, cells))
 
 
 def _moved(row: Mapping[str, Any], key: str, *, rates: bool) -> str:
@@ -59,7 +68,7 @@ def _uplinks(data: Mapping[str, Any], rates: bool) -> Table:
     table = _table("UPLINK", "INTERFACE", "", "ADDRESSES", "RECEIVED", "SENT", right=_RIGHT)
     for row in data["uplinks"]:
         moved = (_moved(row, key, rates=rates) for key in ("received", "sent"))
-        table.add_row(row["name"], row["interface"], _state(row), ", ".join(row["addresses"]), *moved)
+        _add(table, row["name"], row["interface"], _state(row), ", ".join(row["addresses"]), *moved)
     return table
 
 
@@ -76,7 +85,7 @@ def _tenants(data: Mapping[str, Any], rates: bool) -> Table:
     for row in data["tenants"]:
         moved = (_moved(row, key, rates=rates) for key in ("received", "sent"))
         published = ", ".join(_published(each) for each in row["published"])
-        table.add_row(row["name"], ", ".join(row["workloads"]), published, *moved)
+        _add(table, row["name"], ", ".join(row["workloads"]), published, *moved)
     return table
 
 
@@ -92,7 +101,7 @@ def _lanes(data: Mapping[str, Any], rates: bool) -> Table:
         name = f"{row['table']} {row['table_name']}"
         carried = _moved(row, "carried", rates=rates)
         cells = (row["tenant"], row["uplink"], row["interface"], row["mark"], name, row["flows"], carried, state)
-        table.add_row(*map(str, cells))
+        _add(table, *map(str, cells))
     crossing = (str(data["crossing"]["flows"]), _moved(data["crossing"], "carried", rates=rates), "")
-    table.add_row("between tenants", "", "", "", "", *crossing)
+    _add(table, "between tenants", "", "", "", "", *crossing)
     return table

@@ -154,8 +154,6 @@ def words(expect: "Expect") -> str:
 
 
 def _print(judgement: "Judgement", trials: "Sequence[Trial]") -> None:
-    import sys
-
     from laneway.explain.places import Places
     from laneway.verify.drift import text
 
@@ -165,10 +163,8 @@ def _print(judgement: "Judgement", trials: "Sequence[Trial]") -> None:
     for failure in judgement.failures:
         _print_failure(failure, places)
     for trial in trials:
-        verdict = output.painted("ok", output.GREEN, sys.stdout)
-        if not trial.holds:
-            verdict = output.painted("fails", output.RED, sys.stdout)
-        output.data(f"{verdict}: {words(trial.expect)}: {trial.outcome}")
+        verdict = output.Painted("ok", output.GREEN) if trial.holds else output.Painted("fails", output.RED)
+        output.data(verdict, f": {words(trial.expect)}: {trial.outcome}")
     for collision in judgement.in_the_way or ():
         output.data(f"in the way: {collision.text}")
     for finding in judgement.broken:

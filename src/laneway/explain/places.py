@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from laneway.state.visible import visible
+
 if TYPE_CHECKING:
     from laneway.policy.locate import Atlas
     from laneway.policy.model import Source
@@ -27,4 +29,5 @@ class Places:
         from laneway.policy.problems import Place
 
         note = self._atlas.note("", Place.of(source))
-        return f"{note.file}:{note.line}" if note.line else note.file
+        file = visible(note.file)
+        return f"{file}:{note.line}" if note.line else file

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import laneway
 from laneway.errors import HostRefused
 from laneway.kernel.tools import run_tool
+from laneway.state.visible import complaint
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -57,7 +58,7 @@ def _ask_systemd(argv: Sequence[str], environment: Mapping[str, str], seconds: f
     command = ["systemd-run", "--quiet", "--collect", f"--unit={unit}", *timing, *variables, "--", *argv]
     done = run_tool(command)
     if done.returncode:
-        said = done.stderr.strip() or f"exit status {done.returncode}"
+        said = complaint(done.stderr) or f"exit status {done.returncode}"
         message = f"systemd does not take the timer that would take the change back: {said}"
         raise HostRefused(message, "nothing on the host was touched")
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from laneway.errors import HostRefused
 from laneway.kernel.tools import run_tool, tool_path
 from laneway.state.prefix import IPV4, IPV6
+from laneway.state.visible import complaint
 
 if TYPE_CHECKING:
     from laneway.state.facts import Variant
@@ -43,6 +44,6 @@ def has_variant(variant: Variant) -> bool:
 def _default_variant() -> Variant:
     shown = run_tool(["iptables", "-V"], timeout=10)
     if shown.returncode:
-        msg = f"iptables -V failed: {shown.stderr.strip() or f'exit status {shown.returncode}'}"
+        msg = f"iptables -V failed: {complaint(shown.stderr) or f'exit status {shown.returncode}'}"
         raise HostRefused(msg, "apt-get install --reinstall iptables")
     return "nft" if "nf_tables" in shown.stdout else "legacy"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from laneway.errors import StepFailed
 from laneway.kernel.reasons import ROOT_HINT, root_hint
+from laneway.state.visible import complaint, visible
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,7 +65,7 @@ def _hint(said: str) -> str:
 def _sentence(stderr: str) -> str:
     """Return what the tool says, less its own name and the line's number."""
     lines = (_PROGRAM.sub("", line.strip()) for line in stderr.splitlines() if not line.startswith(_NOISE))
-    return "; ".join(said for line in lines if (said := _POSITION.sub("", line)))
+    return complaint("\n".join(_POSITION.sub("", line) for line in lines))
 
 
 def _named_in(said: str, lines: Sequence[Line]) -> Line | None:
@@ -82,7 +83,9 @@ def lock_holder() -> str:
         for line in Path("/proc/locks").read_text(encoding="ascii").splitlines():
             fields = line.split()
             if fields[1] == "FLOCK" and fields[5].endswith(f":{inode}"):
-                return f"{Path('/proc', fields[4], 'comm').read_text(encoding='utf-8').strip()} (pid {fields[4]})"
+                name = Path("/proc", fields[4], "comm").read_text(encoding="utf-8", errors="surrogateescape")
+                # A process names itself as it likes (PR_SET_NAME).
+                return f"{visible(name.removesuffix(chr(10)))} (pid {fields[4]})"
     except (OSError, IndexError):
         pass
     return "another program"

@@ -11,6 +11,7 @@ from laneway.kernel.reasons import refused, root_hint
 from laneway.kernel.tools import run_tool
 from laneway.state.chains import XtTable
 from laneway.state.prefix import IPV4
+from laneway.state.visible import complaint
 
 if TYPE_CHECKING:
     from laneway.state.facts import Variant
@@ -26,7 +27,7 @@ def save_output(variant: Variant, family: int, *, counters: bool = False) -> str
     program = f"{PROGRAMS[family]}-{variant}-save"
     result = run_tool([program, *(["-c"] if counters else [])])
     if result.returncode:
-        said = result.stderr.strip() or f"exit status {result.returncode}"
+        said = complaint(result.stderr) or f"exit status {result.returncode}"
         msg = f"{program} failed: {said}"
         raise HostRefused(msg, root_hint() if "denied" in said or "root" in said else "")
     _check_all_shown(program, result.stdout)

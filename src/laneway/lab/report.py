@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from laneway.errors import Exit
 from laneway.lab.trial import Outside, Resident
+from laneway.state.visible import visible, visible_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -171,8 +172,12 @@ def table(report: LabReport, topology: Topology) -> RenderableType:
     from rich.console import Group
     from rich.text import Text
 
-    parts: list[RenderableType] = [Text(legend(topology), style="dim"), *_grid(rows(report.results)), Text()]
-    parts += [Text(line, style="" if line.startswith(" ") else "bold red") for line in failures(report)]
+    parts: list[RenderableType] = [
+        Text(visible_lines(legend(topology)), style="dim"),
+        *_grid(rows(report.results)),
+        Text(),
+    ]
+    parts += [Text(visible(line), style="" if line.startswith(" ") else "bold red") for line in failures(report)]
     parts.append(Text(summary(report), style="bold red" if report.failed else "bold green"))
     return Group(*parts)
 
@@ -191,7 +196,7 @@ def _grid(lines: tuple[Row, ...]) -> Iterator[RenderableType]:
     group = None
     for row, words, verdict in zip(lines, cells[1:], verdicts, strict=True):
         if row.group != group:
-            yield Text(row.group, style="bold cyan")
+            yield Text(visible(row.group), style="bold cyan")
             group = row.group
         mark = f"  {verdict.ljust(margin)}  "
         yield _line(mark, words, widths, "bold red" if row.failed else "green" if row.verdict == REACHED else "")
@@ -206,7 +211,7 @@ def _verdict(row: Row) -> str:
 def _line(mark: str, words: Iterable[str], widths: Iterable[int], style: str) -> RenderableType:
     from rich.text import Text
 
-    padded = "  ".join(word.ljust(width) for word, width in zip(words, widths, strict=True))
+    padded = "  ".join(visible(word).ljust(width) for word, width in zip(words, widths, strict=True))
     return Text.assemble((mark, style), padded.rstrip(), no_wrap=True, overflow="ellipsis")
 
 

@@ -23,6 +23,7 @@ from laneway.lab.syscalls import NEW_NET, setns
 from laneway.lab.topology import plan_world
 from laneway.lab.trial import compare
 from laneway.policy.names import netns_name
+from laneway.state.visible import visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -155,7 +156,7 @@ def _exec(command: Sequence[str], *, terminal: bool) -> NoReturn:
     try:
         os.execvp(command[0], list(command))  # noqa: S606  what the operator typed
     except OSError as error:
-        sys.stderr.write(f"laneway lab: {command[0]}: {error.strerror}\n")
+        sys.stderr.write(f"laneway lab: {visible(command[0])}: {error.strerror}\n")
         sys.stderr.flush()
         os._exit(127 if isinstance(error, FileNotFoundError) else 126)
 

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar
 from laneway.errors import HostRefused, LanewayError, UsageError
 from laneway.lab.private_files import part_mounts, private_files, return_to
 from laneway.lab.syscalls import NEW_MOUNTS, NEW_NET, NEW_PIDS, NEW_USER, die_with_parent, own_proc, setns, unshare
+from laneway.state.visible import visible_lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -165,7 +166,7 @@ def _run(work: Callable[[], Any], answer: int) -> NoReturn:
     except BaseException as error:  # noqa: BLE001  carried to the caller, not swallowed
         result = (False, _portable(error))
         if answer < 0:
-            sys.stderr.write(f"laneway lab: {error}\n")
+            sys.stderr.write(f"laneway lab: {visible_lines(str(error))}\n")
     status = 0 if result[0] else 1
     try:
         _flush()

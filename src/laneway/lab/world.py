@@ -13,6 +13,7 @@ from laneway.errors import HostRefused
 from laneway.lab import wiring
 from laneway.lab.syscalls import inside
 from laneway.lab.topology import INTERNET
+from laneway.state.visible import complaint
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -133,7 +134,7 @@ def _redirect(tool: str) -> None:
                 )
             if process.returncode == 0:
                 return
-            complaints.append(f"{name}: {process.stderr.strip() or process.returncode}")
+            complaints.append(f"{name}: {complaint(process.stderr) or process.returncode}")
     finally:
         os.close(descriptor)
     hint = "load the modules as root: modprobe -a ip_tables ip6_tables iptable_nat ip6table_nat nf_tables xt_REDIRECT"

@@ -6,8 +6,9 @@ import json
 from typing import TYPE_CHECKING, Final
 
 from laneway.map.details import details
-from laneway.map.escape import escaped, printable
+from laneway.map.escape import escaped
 from laneway.map.svg import about, body, opening, style
+from laneway.state.visible import visible_throughout
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -64,6 +65,5 @@ def html(drawn: Subject, placed: Layout, title: str) -> str:
 
 def _data(told: Mapping[str, Detail]) -> str:
     """Return what is told as JSON that may stand inside a script."""
-    return printable(json.dumps({key: each._asdict() for key, each in told.items()}, ensure_ascii=False)).translate(
-        NOT_IN_SCRIPTS
-    )
+    text = json.dumps(visible_throughout({key: each._asdict() for key, each in told.items()}), ensure_ascii=False)
+    return text.translate(NOT_IN_SCRIPTS)

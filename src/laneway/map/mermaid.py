@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from laneway.map.escape import printable
+from laneway.state.visible import visible_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,7 +29,7 @@ def mermaid(drawn: Subject, way: Way | None = None) -> str:
 
 def label(*lines: str) -> str:
     """Return a quoted label of some lines."""
-    return '"' + "<br/>".join(" ".join(printable(each).split()).translate(ENTITIES) for each in lines if each) + '"'
+    return '"' + "<br/>".join(" ".join(visible_lines(each).split()).translate(ENTITIES) for each in lines if each) + '"'
 
 
 def _tenants(drawn: Subject) -> Iterator[str]:

@@ -6,9 +6,11 @@ import shlex
 from typing import TYPE_CHECKING
 
 from laneway.compile.names import USER
+from laneway.plan.shell import quoted
 from laneway.plan.steps import Op
 from laneway.state.chain_text import MADE_CHAIN, PRIOR_CHAIN, PRIOR_TABLE, jump_text, prior_rule, rule_text
 from laneway.state.prefix import IPV4
+from laneway.state.visible import visible_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -54,7 +56,7 @@ def jump_command(step: Step, variant: Variant | None) -> str:
     parts = [
         f"echo '*{key.table}'",
         f"{program}-save -t {key.table} | sed -n '{copies}'",
-        *(f"echo {shlex.quote(line)}" for line in made),
+        *(f"echo {quoted(line)}" for line in made),
         "echo COMMIT",
     ]
     return f"{{ {'; '.join(parts)}; }} | {program}-restore -w 5 --noflush"
@@ -104,6 +106,8 @@ def _table_of(step: Step) -> tuple[int, str]:
 
 def here_document(reader: str, content: str) -> str:
     """Return the command that gives `content` to a program, whatever is in it."""
+    if visible_lines(content) != content:
+        return f"printf %s {quoted(content)} | {reader}"
     if not content.endswith("\n") or _END in content.splitlines():
         return f"printf %s {shlex.quote(content)} | {reader}"
     return f"{reader} <<'{_END}'\n{content}{_END}"
@@ -111,4 +115,4 @@ def here_document(reader: str, content: str) -> str:
 
 def _words(text: str) -> str:
     """Return the text of a rule, which iptables-save has quoted, as a shell takes it."""
-    return " ".join(word if word == "!" else shlex.quote(word) for word in shlex.split(text))
+    return " ".join(word if word == "!" else quoted(word) for word in shlex.split(text))

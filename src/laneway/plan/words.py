@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final
 
@@ -15,12 +14,14 @@ from laneway.plan.rule_commands import (
     signing_commands,
     tool,
 )
+from laneway.plan.shell import joined, quoted
 from laneway.plan.steps import Op
 from laneway.state.host import DIRECTORY_MARK
 from laneway.state.links import GROUP, HALF_MADE, HOST, PROMOTE_SECONDARIES, Link, LinkKind
 from laneway.state.prefix import IPV4, Prefix, address_text
 from laneway.state.routing import PLACE, PROTOCOL, RouteKind, RuleAction
 from laneway.state.sets import ASIDE
+from laneway.state.visible import visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -39,21 +40,21 @@ def describe(step: Step, *, variant: Variant | None = None) -> str:  # noqa: PLR
     key = step.key
     match step.kind:
         case "netns":
-            return f"ip netns {_verb(step, 'add', 'del')} {key}"
+            return f"ip netns {_verb(step, 'add', 'del')} {quoted(key)}"
         case "priors":
-            return f"{tool(IPV4, variant)} -t mangle, value of {key} before laneway: {step.op}"
+            return f"{tool(IPV4, variant)} -t mangle, value of {visible(key)} before laneway: {step.op}"
         case "chains":
             return f"{tool(key.family, variant)} -t {key.table}, chain {key.name}: {step.op}"
         case "jumps":
             return f"{tool(key.family, variant)} -t {key.table}, jump from {key.base} to {key.chain}: {step.op}"
         case "files":
-            return f"{key}: {step.op}"
+            return f"{visible(key)}: {step.op}"
         case "addresses":
             return address_command(step)
         case "leftovers":
             return describe(step._replace(kind=key.kind, key=key.key), variant=key.variant)
         case _:
-            return command(step).splitlines()[0]
+            return command(step).split("\n", 1)[0]
 
 
 def command(step: Step, *, variant: Variant | None = None) -> str:
@@ -79,7 +80,7 @@ def _verb(step: Step, make: str, remove: str) -> str:
 
 
 def _netns(step: Step) -> str:
-    name = shlex.quote(step.key)
+    name = quoted(step.key)
     if step.op == Op.DELETE:
         return f"ip netns del {name}"
     wanted: Netns = step.new
@@ -88,7 +89,7 @@ def _netns(step: Step) -> str:
         made = (
             f"{{ ip netns exec {name} true 2>/dev/null || {{ rm -f /run/netns/{name}; ip netns add {name}; }}; }} && "
         )
-    return f"{made}ip -n {name} link set lo group {GROUP} alias {shlex.quote(wanted.alias)} {_up(wanted.up)}"
+    return f"{made}ip -n {name} link set lo group {GROUP} alias {quoted(wanted.alias)} {_up(wanted.up)}"
 
 
 def _address(step: Step) -> str:
@@ -98,31 +99,31 @@ def _address(step: Step) -> str:
         return f"{made} proto {PROTOCOL} 2>/dev/null || {made}"
     kept = ""
     if step.key.netns != HOST and step.key.address.family == IPV4:
-        others = shlex.quote(f"{PROMOTE_SECONDARIES.format(step.key.link)}=1")
-        kept = f"ip netns exec {shlex.quote(step.key.netns)} sysctl -qw {others} && "
+        others = quoted(f"{PROMOTE_SECONDARIES.format(step.key.link)}=1")
+        kept = f"ip netns exec {quoted(step.key.netns)} sysctl -qw {others} && "
     return f"{kept}{made}"
 
 
 def address_command(step: Step) -> str:
     """Return the command for an address that every ip(8) takes: it does not mark the address as laneway's."""
     nodad = " nodad" if step.key.address.family != IPV4 and step.op != Op.DELETE else ""
-    on_link = f"dev {shlex.quote(step.key.link)}{nodad}"
+    on_link = f"dev {quoted(step.key.link)}{nodad}"
     return f"ip{_inside(step.key.netns)} addr {_verb(step, 'replace', 'del')} {step.key.address} {on_link}"
 
 
 def _fib_rule(step: Step) -> str:
-    return f"ip -{step.key.family} rule {_verb(step, 'add', 'del')} {shlex.join(fib_rule_text(step.key).split())}"
+    return f"ip -{step.key.family} rule {_verb(step, 'add', 'del')} {joined(_words(fib_rule_text(step.key)))}"
 
 
 def _sysctl(step: Step) -> str:
     # With slashes between its parts an interface name may have dots (sysctl(8)).
-    return f"sysctl -w {shlex.quote(f'{step.key}={step.new}')}"
+    return f"sysctl -w {quoted(f'{step.key}={step.new}')}"
 
 
 def _file(step: Step) -> str:
-    path = shlex.quote(step.key)
+    path = quoted(step.key)
     # Below /etc, which every host has.
-    directories = [shlex.quote(str(each)) for each in PurePosixPath(step.key).parents][:-2]
+    directories = [quoted(str(each)) for each in PurePosixPath(step.key).parents][:-2]
     if step.op != Op.DELETE:
         absent = f"[ -d $d ] || {{ mkdir -m 755 $d && : > $d/{DIRECTORY_MARK}; }}"
         made = f"for d in {' '.join(directories[::-1])}; do {absent}; done; " if directories else ""
@@ -136,7 +137,7 @@ def _file(step: Step) -> str:
 
 
 def _inside(netns: str) -> str:
-    return f" -n {shlex.quote(netns)}" if netns != HOST else ""
+    return f" -n {quoted(netns)}" if netns != HOST else ""
 
 
 def _up(up: bool) -> str:  # noqa: FBT001
@@ -145,7 +146,7 @@ def _up(up: bool) -> str:  # noqa: FBT001
 
 def _link(step: Step) -> str:
     key: LinkKey = step.key
-    removed = f"ip{_inside(key.netns)} link del {shlex.quote(key.name)}"
+    removed = f"ip{_inside(key.netns)} link del {quoted(key.name)}"
     if step.op == Op.DELETE:
         return removed
     link: Link = step.new
@@ -153,7 +154,7 @@ def _link(step: Step) -> str:
         return f"{removed} && {_new_link(key, link)}"
     if link.kind != LinkKind.PEER and step.op == Op.CREATE:
         return _new_link(key, link)
-    return " && ".join(f"ip{_inside(key.netns)} link set {shlex.quote(key.name)}{each}" for each in _changes(step))
+    return " && ".join(f"ip{_inside(key.netns)} link set {quoted(key.name)}{each}" for each in _changes(step))
 
 
 def _changes(step: Step) -> Iterator[str]:
@@ -161,27 +162,27 @@ def _changes(step: Step) -> Iterator[str]:
     old: Link = step.old or Link(step.new.kind)
     new: Link = step.new
     mac = f" address {new.mac.hex(':')}" if new.mac not in (b"", old.mac) else ""
-    alias = f" alias {shlex.quote(new.alias)}" if new.alias != old.alias else ""
+    alias = f" alias {quoted(new.alias)}" if new.alias != old.alias else ""
     master = ""
     if new.master != old.master:
-        master = f" master {shlex.quote(new.master)}" if new.master else " nomaster"
+        master = f" master {quoted(new.master)}" if new.master else " nomaster"
     yield f"{mac}{master}{alias} {_up(new.up)}"
     if new.master and (new.master, new.hairpin) != (old.master, old.hairpin):
         yield f" type bridge_slave hairpin {'on' if new.hairpin else 'off'}"
 
 
 def _new_link(key: LinkKey, link: Link) -> str:
-    name = shlex.quote(key.name)
+    name = quoted(key.name)
     if link.kind == LinkKind.BRIDGE:
         mac = f" address {link.mac.hex(':')}" if link.mac else ""
         made = f"ip link add {name}{mac} group {link.group} type bridge"
     else:
         peer = link.peer
-        far = f" peer name {shlex.quote(peer.name)} group {link.group} netns {shlex.quote(peer.netns)}" if peer else ""
-        master = f" master {shlex.quote(link.master)}" if link.master else ""
+        far = f" peer name {quoted(peer.name)} group {link.group} netns {quoted(peer.netns)}" if peer else ""
+        master = f" master {quoted(link.master)}" if link.master else ""
         made = f"ip link add {name} group {link.group}{master} type veth{far}"
     hairpin = " type bridge_slave hairpin on" if link.hairpin else ""
-    return f"{made} && ip link set {name} alias {shlex.quote(link.alias)} {_up(link.up)}{hairpin}"
+    return f"{made} && ip link set {name} alias {quoted(link.alias)} {_up(link.up)}{hairpin}"
 
 
 def route_text(key: RouteKey, route: Route) -> str:
@@ -195,9 +196,14 @@ def route_text(key: RouteKey, route: Route) -> str:
     return f"{kind}{to}{via}{dev}{onlink}{metric}{_more(key.more)}"
 
 
+def _words(text: str) -> list[str]:
+    """Return what is between spaces: what else is white to Python may be part of a link's name (dev_valid_name)."""
+    return [word for word in text.split(" ") if word]
+
+
 def _more(said: str) -> str:
     """Return what else a route or rule says, less what ip(8) has no word for."""
-    words = said.split()
+    words = _words(said)
     pairs = zip(words[::2], words[1::2], strict=True)
     return "".join(f" {word} {value}" for word, value in pairs if word != PLACE)
 
@@ -208,7 +214,7 @@ def _route(step: Step) -> str:
     make = "append" if PLACE in step.key.more.split() else usual
     verb = {Op.CREATE: make, Op.REPLACE: "replace", Op.DELETE: "del"}[step.op]
     route = step.old if step.op == Op.DELETE else step.new
-    text = shlex.join(route_text(step.key, route).split())
+    text = joined(_words(route_text(step.key, route)))
     inside, family = _inside(step.key.netns), f" -{step.key.to.family}"
     return f"ip{inside}{family} route {verb} {text} table {step.key.table} proto {PROTOCOL}"
 
@@ -262,7 +268,7 @@ def _bare(prefix: Prefix) -> str:
 
 
 def _entry(step: Step) -> str:
-    text = f"{step.key.set} {shlex.quote(entry_text(step.key))}"
+    text = f"{step.key.set} {quoted(entry_text(step.key))}"
     if step.op == Op.DELETE:
         return f"ipset del {text}"
     mark = f" skbmark {step.new}" if step.new is not None else ""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from laneway.errors import Exit, LanewayError
-from laneway.policy.screen import caret_line, shown_line, visible
+from laneway.policy.screen import caret_line, shown_line
+from laneway.state.visible import visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -8,20 +8,14 @@ from __future__ import annotations
 
 import unicodedata
 
+from laneway.state.visible import cell
+
 TAB = "    "
 WIDEST = 160
 """A line longer than this many characters is shown in part, around what is wrong with it."""
 
 LEAD = 40
 """Characters shown before the column in question of a line shown in part."""
-
-_HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
-"""Unicode categories that are escaped: controls, and what reorders or hides text (U+202E and its like)."""
-
-
-def visible(text: str) -> str:
-    """Return the text with every character escaped that a terminal would act on."""
-    return text if text.isascii() and text.isprintable() else "".join(_cell(each) for each in text)
 
 
 def shown_line(number: int, text: str, column: int) -> str:
@@ -55,16 +49,7 @@ def _window(text: str, column: int) -> tuple[int, int]:
 
 
 def _shown(text: str) -> str:
-    return "".join(TAB if each == "\t" else _cell(each) for each in text)
-
-
-def _cell(character: str) -> str:
-    if unicodedata.category(character) not in _HIDDEN:
-        return character
-    code = ord(character)
-    if code <= 0xFF:  # noqa: PLR2004  one byte
-        return f"\\x{code:02x}"
-    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"  # noqa: PLR2004  two bytes
+    return "".join(TAB if each == "\t" else cell(each) for each in text)
 
 
 def _width(text: str) -> int:

@@ -13,6 +13,7 @@ from laneway.explain.question import address_of, link_of, protocol_of, target_of
 from laneway.explain.report import lines
 from laneway.policy.names import netns_name
 from laneway.state.prefix import address_text
+from laneway.state.visible import visible_lines
 from laneway.verify.drift import text
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ class Told:
 
     def __repr__(self) -> str:
         told = lines(self.explanation, Places())
-        return "\n".join("".join(part.text for part in line).rstrip() for line in told)
+        return visible_lines("\n".join("".join(part.text for part in line).rstrip() for line in told))
 
 
 @dataclass(frozen=True, slots=True)

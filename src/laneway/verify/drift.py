@@ -9,6 +9,7 @@ from laneway.plan.words import command, entry_text, fib_rule_text, route_text
 from laneway.state.chain_text import jump_text, rule_text
 from laneway.state.links import HOST
 from laneway.state.prefix import IPV4
+from laneway.state.visible import visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -53,19 +54,20 @@ def as_json(difference: Difference) -> dict[str, object]:
 
 def text(difference: Difference) -> str:
     """Return a difference for a person: one line, and of a chain or file the lines that are not alike."""
-    title = f"{difference.state}: {difference.object}"
+    title = visible(f"{difference.state}: {difference.object}")
     is_, should_be = difference.is_ or "", difference.should_be or ""
     if difference.step.kind in {"chains", "files"} and difference.step.op is Op.REPLACE:
         return "\n".join([title, *_lines(is_.splitlines(), should_be.splitlines())])
     if difference.step.op is Op.REPLACE:
-        return f"{title}: is {is_}, should be {should_be}"
+        return f"{title}: is {visible(is_)}, should be {visible(should_be)}"
     value = is_ if difference.step.op is Op.DELETE else should_be
-    return f"{title}: {value}" if value and "\n" not in value and value != "there" else title
+    one_line = value and (difference.step.kind not in {"chains", "files"} or "\n" not in value)
+    return f"{title}: {visible(value)}" if one_line and value != "there" else title
 
 
 def _lines(is_: list[str], should_be: list[str]) -> list[str]:
-    missing = [f"    missing:    {line}" for line in should_be if line not in is_]
-    extra = [f"    unexpected: {line}" for line in is_ if line not in should_be]
+    missing = [f"    missing:    {visible(line)}" for line in should_be if line not in is_]
+    extra = [f"    unexpected: {visible(line)}" for line in is_ if line not in should_be]
     return [*missing, *extra] or ["    the order of its lines is another one"]
 
 

@@ -10,6 +10,7 @@ from laneway.errors import LanewayError
 from laneway.explain.places import Places
 from laneway.explain.report import lines
 from laneway.policy.load import load
+from laneway.state.visible import visible_lines
 from laneway.verify.aspects import Aspect, Owners
 from laneway.verify.drift import text
 from laneway.verify.judgement import judge_remote
@@ -103,9 +104,9 @@ class _Check(pytest.Item):
         """Return what was found, without a traceback that would say nothing."""
         match excinfo.value:
             case Mismatch() as found:
-                return str(found)
+                return visible_lines(str(found))
             case LanewayError() as error:
-                return f"{error}\n  hint: {error.hint}" if error.hint else str(error)
+                return visible_lines(f"{error}\n  hint: {error.hint}" if error.hint else str(error))
             case _:
                 return super().repr_failure(excinfo, style)
 
