@@ -88,6 +88,19 @@ def _answered(command: Callable[[], int]) -> int:
         return error.exit_code
 
 
+def _unexpected(error: Exception) -> int:
+    from laneway.cli.want import want
+
+    wanting = want(error)
+    if wanting is not None:
+        output.failure(wanting)
+        return wanting.exit_code
+    from laneway.cli.bug import report
+
+    report(error)
+    return Exit.BUG
+
+
 def finish(command: Callable[[], int], *, as_json: bool = False) -> NoReturn:
     """Run the command and exit with its code; whatever goes wrong is told in words, never as a traceback."""
     try:
@@ -103,8 +116,5 @@ def finish(command: Callable[[], int], *, as_json: bool = False) -> NoReturn:
         output.give_up(sys.stdout)
         code = BROKEN_PIPE
     except Exception as error:  # noqa: BLE001  the one place: nobody above could tell it better
-        from laneway.cli.bug import report
-
-        report(error)
-        code = Exit.BUG
+        code = _unexpected(error)
     sys.exit(code)

@@ -61,7 +61,7 @@ def run(
     as_json: bool = False,
 ) -> Exit:
     """Apply the policy at `paths` and say what was done."""
-    from laneway.cli import tell
+    from laneway.cli import output, tell
     from laneway.cli.change import alone, change, refuse_while_waiting, waiting_lines
     from laneway.cli.durations import seconds_of
     from laneway.cli.wire import look
@@ -69,6 +69,7 @@ def run(
 
     within = None if confirm_within is None else seconds_of(confirm_within)
     demand_net_admin()
+    output.demand_writable()
     with alone(wait):
         refuse_while_waiting()
         scene = look(paths, prune=prune)

@@ -52,6 +52,7 @@ def change(
     from laneway.cli.progress import shown
     from laneway.cli.wire import carry_out
 
+    output.demand_writable()  # again: whoever read may have gone while a lock was waited for
     asked = Confirmation(within, scene.aim.facts.variant, _start_timer) if within else None
     record = Record(scene.aim.policy, restores=restores, destroyed=destroyed, confirmation=asked)
     with held(), shown() as progress:  # the bar's thread must hold the signals back as well

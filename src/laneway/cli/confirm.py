@@ -35,16 +35,19 @@ def run(*, as_json: bool = False) -> Exit:
     from laneway.kernel.privilege import demand_net_admin
 
     demand_net_admin()
+    output.demand_writable()
     with alone(LOCK_WAIT):
         waiting = pending.read(store.pending())
         if waiting is None:
             raise _nothing_waits()
         _refuse_late(waiting)
         pending.remove(waiting.path)
-    if as_json:
-        output.answer({"generation": waiting.generation, "confirmed": True})
-    else:
-        output.data(f"confirmed: generation {waiting.generation} stays")
+    words = f"confirmed: generation {waiting.generation} stays"
+    with output.of_what_is_done(words):
+        if as_json:
+            output.answer({"generation": waiting.generation, "confirmed": True})
+        else:
+            output.data(words)
     return Exit.DONE
 
 

@@ -44,6 +44,7 @@ def run(tenants: Sequence[str], *, wait: float = 0, as_json: bool = False) -> Ex
     from laneway.kernel.privilege import demand_net_admin
 
     demand_net_admin()
+    output.demand_writable()
     with alone(wait):
         refuse_while_waiting()
         policy = store.known_ground()
@@ -52,10 +53,12 @@ def run(tenants: Sequence[str], *, wait: float = 0, as_json: bool = False) -> Ex
             kernel = linux_host(stored.host.iptables if stored else "auto")
             policy = without(_known(stored, kernel.read(), tenants), frozenset(tenants))
         outcome, _ = change(look_at(policy, prune=True), destroyed=not policy.tenants)
-    if as_json:
-        output.answer({"changed": outcome.changed, "steps": tell.as_json(outcome.steps)})
-    else:
-        output.data(f"removed: {tell.tally(outcome.steps)}" if outcome.changed else "nothing to do")
+    words = f"removed: {tell.tally(outcome.steps)}" if outcome.changed else "nothing to do"
+    with output.of_what_is_done(words):
+        if as_json:
+            output.answer({"changed": outcome.changed, "steps": tell.as_json(outcome.steps)})
+        else:
+            output.data(words)
     return Exit.DONE
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import io
 import os
+import signal
 import sys
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,16 @@ PLAIN_OPTIONS = {
 
 def main() -> NoReturn:
     """Run the command line of this process and exit with its code."""
+    try:
+        _main()
+    except KeyboardInterrupt:  # before anything has begun: `finish` has it later
+        sys.exit(128 + signal.SIGINT)
+    except MemoryError:
+        os.write(2, b"laneway: there is no memory left to start with\n")
+        sys.exit(5)  # Exit.REFUSED, which may not be there to be asked
+
+
+def _main() -> NoReturn:
     _open_streams()
     arguments = sys.argv[1:]
     if arguments == ["--version"]:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import os
+import select
+import stat
 import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
@@ -18,6 +22,9 @@ if TYPE_CHECKING:
 
 FORMAT: Final = 1
 """The version of every JSON answer, its key `laneway`: keys may come, none changes its meaning or goes."""
+
+ROOM: Final = 4096
+"""Bytes of a disk that an answer is taken to need."""
 
 RED: Final = "31"
 GREEN: Final = "32"
@@ -64,6 +71,51 @@ def told() -> Iterator[None]:
     except OSError as error:
         give_up(sys.stdout)
         raise UsageError(f"cannot write to standard output: {error.strerror}") from error
+
+
+def demand_writable() -> None:
+    """Raise, before anything is changed, UsageError or BrokenPipeError where what was changed could not be told.
+
+    Nothing is written: a device asked to take nothing still refuses, a pipe without a reader says so to poll(2), and
+    a disk says how full it is.
+    """
+    if sys.__stdout__ is None:
+        raise UsageError("standard output is closed", "> /dev/null is for what nobody is to read")
+    with told():
+        try:
+            number = sys.stdout.fileno()
+        except io.UnsupportedOperation:  # it is no file: whoever calls this as a function has taken its place
+            return
+        os.write(number, b"")
+        poll = select.poll()
+        poll.register(number, select.POLLOUT)
+        if any(seen & select.POLLERR for _, seen in poll.poll(0)):
+            raise BrokenPipeError
+        _demand_room(number)
+
+
+def _demand_room(number: int) -> None:
+    """Raise OSError for a file on a full disk; nothing is written for a try, since others may append to it too."""
+    if stat.S_ISREG(os.fstat(number).st_mode):
+        disk = os.fstatvfs(number)
+        if disk.f_blocks and disk.f_bfree * disk.f_frsize < ROOM:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@contextmanager
+def of_what_is_done(what: str) -> Iterator[None]:
+    """Tell a person on standard error that a change is made when the block cannot tell it on standard output.
+
+    What was done is not undone for want of a reader, and the exit code stays that of the change.
+    """
+    try:
+        yield
+        with told():
+            sys.stdout.flush()
+    except (UsageError, BrokenPipeError) as error:
+        give_up(sys.stdout)
+        reason = str(error) if isinstance(error, UsageError) else "nobody reads standard output"
+        note(f"{what}; {reason}")
 
 
 def give_up(stream: TextIO) -> None:

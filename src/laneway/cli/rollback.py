@@ -62,6 +62,7 @@ def run(generation: int | None, *, confirm_within: str | None = None, wait: floa
 
     within = None if confirm_within is None else seconds_of(confirm_within)
     demand_net_admin()
+    output.demand_writable()
     with alone(wait):
         waiting = pending.read(store.pending())
         if waiting is None:

@@ -75,12 +75,14 @@ def counted(changes: Mapping[str, int]) -> str:
 
 def outcome(result: Outcome, generation: int, *, done: str, json: bool) -> None:
     """Say what a transaction did to this host; `done` is its name."""
-    if json:
-        output.answer({"changed": result.changed, "generation": generation, "steps": as_json(result.steps)})
-    elif result.changed:
-        output.data(f"{done}, generation {generation}: {tally(result.steps)}")
-    else:
-        output.data(f"nothing to do: the host holds the policy (generation {generation})")
+    words = f"nothing to do: the host holds the policy (generation {generation})"
+    if result.changed:
+        words = f"{done}, generation {generation}: {tally(result.steps)}"
+    with output.of_what_is_done(words):
+        if json:
+            output.answer({"changed": result.changed, "generation": generation, "steps": as_json(result.steps)})
+        else:
+            output.data(words)
 
 
 def kept(tenants: Sequence[str]) -> None:
