@@ -10,7 +10,7 @@ from laneway.state.marks import FwMark
 from laneway.state.prefix import prefix
 from laneway.state.routing import FibRule, RouteKind, RuleAction
 from laneway.state.sets import IpSet, SetEntry, SetType
-from laneway.verify import parse_ip, parse_ipset
+from laneway.verify import answers, parse_ip, parse_ipset
 
 MASK = 0xFFFF0000
 
@@ -126,8 +126,8 @@ def test_routes_keep_what_they_have_besides() -> None:
 
 
 def test_of_nothing_iproute2_prints_nothing() -> None:
-    assert parse_ip.objects("") == []
-    assert parse_ip.objects("[{},{}]") == []
+    assert answers.objects("") == []
+    assert answers.objects("[{},{}]") == []
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 from laneway.cli import output
 from laneway.cli.app import finish
@@ -21,6 +21,22 @@ if TYPE_CHECKING:
     from laneway.verify.packets import Trial
 
 
+TIMEOUT = 60.0
+"""Seconds without a word from another host."""
+
+PATIENCE = 10
+"""Times that for all of its answer."""
+
+
+class Asked(NamedTuple):
+    """Of which host, and how."""
+
+    host: str | None = None
+    packets: bool = False
+    strict: bool = False
+    timeout: float = TIMEOUT
+
+
 def register(app: "Typer") -> None:
     """Add the verb to the application."""
     import typer
@@ -34,30 +50,30 @@ def register(app: "Typer") -> None:
         ] = None,
         strict: Annotated[bool, typer.Option("--strict", help="Take the doctor's warnings for errors.")] = False,
         packets: Annotated[bool, typer.Option("--packets", help="Send the packet of every [[expect]] too.")] = False,
+        timeout: Annotated[
+            float, typer.Option(metavar="SECONDS", help="Give --host up when it says nothing for so long.", min=0.1)
+        ] = TIMEOUT,
         as_json: Annotated[bool, typer.Option("--json", help="Answer as JSON.")] = False,
     ) -> None:
         """Say whether the host holds the policy: every object, and every [[expect]] of the policy's.
 
         Nothing is changed. A host given by --host needs no laneway, and no Python: it is read with ip, ipset and
-        iptables-save. What the doctor finds that breaks it is an error here too, with --strict its warnings as well.
-        Exit code 0: it holds; 4: something differs, or the doctor finds an error; 7: something of others' is in the way
-        of the policy, as `plan` says (not looked for with --host); 8: an expectation fails.
+        iptables-save, of what it says 64 MiB at the most. What the doctor finds that breaks it is an error here too, with
+        --strict its warnings as well. Exit code 0: it holds; 4: something differs, or the doctor finds an error; 5: the
+        host could not be read; 7: something of others' is in the way of the policy, as `plan` says (not looked for with
+        --host); 8: an expectation fails.
         """
-        finish(lambda: run(paths or [], host=host, packets=packets, strict=strict, as_json=as_json), as_json=as_json)
+        asked = Asked(host, packets, strict, timeout)
+        finish(lambda: run(paths or [], asked, as_json=as_json), as_json=as_json)
 
 
-def run(
-    paths: Sequence[str | Path],
-    *,
-    host: str | None = None,
-    packets: bool = False,
-    strict: bool = False,
-    as_json: bool = False,
-) -> Exit:
+def run(paths: Sequence[str | Path], asked: Asked, *, as_json: bool = False) -> Exit:
     """Verify the host and say what was found."""
+    host, packets = asked.host, asked.packets
     if host is not None and packets:
         raise UsageError("--packets sends from this host's workloads, not from another's", "run it on that host")
-    judgement = replace(_local(paths) if host is None else _remote(paths, host), strict=strict)
+    found = _local(paths) if host is None else _remote(paths, host, asked.timeout)
+    judgement = replace(found, strict=asked.strict)
     trials = _trials(judgement) if packets else ()
     code = Exit.EXPECTATION if any(not each.holds for each in trials) else judgement.exit_code
     if as_json:
@@ -79,8 +95,9 @@ def _local(paths: Sequence[str | Path]) -> "Judgement":
     return replace(judgement, findings=found, unseen=unseen)
 
 
-def _remote(paths: Sequence[str | Path], url: str) -> "Judgement":
+def _remote(paths: Sequence[str | Path], url: str, timeout: float) -> "Judgement":
     from laneway.cli.paths import policy_paths
+    from laneway.kernel.outside import Limits
     from laneway.policy.load import load
     from laneway.verify.judgement import judge_remote
 
@@ -94,17 +111,9 @@ def _remote(paths: Sequence[str | Path], url: str) -> "Judgement":
     except (RuntimeError, ValueError, ImportError) as error:
         raise UsageError(f"--host {url}: {error}", "for example: ssh://root@edge1") from error
     try:
-        return judge_remote(there, policy)
-    except RuntimeError as error:  # testinfra's, when the connection fails
-        raise HostRefused(f"{url}: {_said(error)}", "try the same login by hand") from error
-
-
-def _said(error: RuntimeError) -> str:
-    """Return what a connection said that failed: testinfra raises the whole result, with the command that was sent."""
-    for each in error.args:
-        if said := getattr(each, "stderr", ""):
-            return str(said).strip()
-    return str(error).partition("\n")[0]
+        return judge_remote(there, policy, Limits(silence=timeout, whole=PATIENCE * timeout))
+    except HostRefused as error:
+        raise HostRefused(f"{url}: {error}", error.hint) from error
 
 
 def _trials(judgement: "Judgement") -> "tuple[Trial, ...]":

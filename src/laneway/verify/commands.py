@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from laneway.compile.plumbing import SYSCTLS
 from laneway.errors import HostRefused
 from laneway.kernel.sysctls import HOST_KEYS, UPLINK_KEYS
+from laneway.state.visible import complaint, visible
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,44 +31,58 @@ show() {
     printf '\n%s %s\n' "$mark" "$title"
     "$@" 2>/dev/null || { code=$?; printf '\n%s !%s %s\n' "$mark" "$code" "$title"; "$@" 2>&1 >/dev/null; }
 }
-values() { grep -sH . $keys || :; }
-show link ip -N -d -j link
-show addr ip -N -j addr
-show rule4 ip -N -j -4 rule
-show rule6 ip -N -j -6 rule
-show route4 ip -N -j -4 route show table all proto 147
-show route6 ip -N -j -6 route show table all proto 147
-show main4 ip -N -j -4 route show table main
-show main6 ip -N -j -6 route show table main
-for file in /run/netns/*; do
-    [ -e "$file" ] || continue
-    name=${file##*/}
-    if ip -n "$name" link >/dev/null 2>&1; then
-        show "netns $name link" ip -n "$name" -N -d -j link
-        show "netns $name addr" ip -n "$name" -N -j addr
-        show "netns $name route4" ip -n "$name" -N -j -4 route show table all proto 147
-        show "netns $name route6" ip -n "$name" -N -j -6 route show table all proto 147
-    else
-        show "file $file" cat "$file"
+values() {
+    if command -v grep >/dev/null; then
+        grep -sH . $keys || :
+        return
     fi
-done
-show set ipset save
-show variant iptables -V
-case $(iptables -V 2>/dev/null) in *nf_tables*) plain=nft ;; *) plain=legacy ;; esac
-for family in 4 6; do
-    [ $family = 4 ] && tool=iptables || tool=ip6tables
-    for variant in nft legacy; do
-        program=$tool-$variant-save
-        command -v "$program" >/dev/null || { [ $variant = $plain ] && program=$tool-save; } || continue
-        [ $variant = nft ] || read -r _ 2>/dev/null <"/proc/net/${tool%tables}_tables_names" || continue
-        show "save $variant $family" "$program"
+    # A process each. The shell's own read takes a byte at a time, and the kernel gives no second one of a sysctl.
+    for key in $keys; do
+        value=$(cat "$key" 2>/dev/null) && printf '%s:%s\n' "$key" "$value"
     done
-done
-for file in /etc/iproute2/rt_tables.d/laneway.conf /etc/iproute2/rt_protos.d/laneway.conf /etc/netns/*/resolv.conf; do
-    [ -f "$file" ] && show "file $file" cat "$file"
-done
-show sysctl values
-printf '\n%s end\n' "$mark"
+    :
+}
+work() {
+    show link ip -N -d -j link
+    show addr ip -N -j addr
+    show rule4 ip -N -j -4 rule
+    show rule6 ip -N -j -6 rule
+    show route4 ip -N -j -4 route show table all proto 147
+    show route6 ip -N -j -6 route show table all proto 147
+    show main4 ip -N -j -4 route show table main
+    show main6 ip -N -j -6 route show table main
+    for file in /run/netns/*; do
+        [ -e "$file" ] || continue
+        name=${file##*/}
+        if ip -n "$name" link >/dev/null 2>&1; then
+            show "netns $name link" ip -n "$name" -N -d -j link
+            show "netns $name addr" ip -n "$name" -N -j addr
+            show "netns $name route4" ip -n "$name" -N -j -4 route show table all proto 147
+            show "netns $name route6" ip -n "$name" -N -j -6 route show table all proto 147
+        else
+            show "file $file" cat "$file"
+        fi
+    done
+    show set ipset save
+    show variant iptables -V
+    case $(iptables -V 2>/dev/null) in *nf_tables*) plain=nft ;; *) plain=legacy ;; esac
+    for family in 4 6; do
+        [ $family = 4 ] && tool=iptables || tool=ip6tables
+        for variant in nft legacy; do
+            program=$tool-$variant-save
+            command -v "$program" >/dev/null || { [ $variant = $plain ] && program=$tool-save; } || continue
+            [ $variant = nft ] || read -r _ 2>/dev/null <"/proc/net/${tool%tables}_tables_names" || continue
+            show "save $variant $family" "$program"
+        done
+    done
+    names=/etc/iproute2
+    for file in $names/rt_tables.d/laneway.conf $names/rt_protos.d/laneway.conf /etc/netns/*/resolv.conf; do
+        [ -f "$file" ] && show "file $file" cat "$file"
+    done
+    show sysctl values
+    printf '\n%s end\n' "$mark"
+}
+if command -v head >/dev/null; then work | head -c "$most"; else work; fi
 """
 
 _HINTS = {
@@ -85,9 +100,42 @@ class Said(NamedTuple):
     complaint: str = ""
 
 
-def script(mark: str) -> str:
-    """Return the script; `mark` begins the lines between the commands' outputs, and must not be in them."""
-    return f"mark={mark} keys='{' '.join(_PATTERNS)}'{_SCRIPT}"
+_COMMANDS = {
+    "link": "ip -N -d -j link",
+    "addr": "ip -N -j addr",
+    "set": "ipset save",
+    "variant": "iptables -V",
+    "sysctl": "cat /proc/sys/net/…",
+}
+
+
+def command_of(name: str) -> str:  # noqa: PLR0911  one case a kind
+    """Return the command that a part of the output is of, as a person would type it."""
+    kind, *rest = name.split(" ")
+    family = kind[-1:] if kind[-1:] in {"4", "6"} else ""
+    match kind.removesuffix(family), rest:
+        case "netns", [*netns, what]:
+            return command_of(what).replace("ip ", f"ip -n {visible(' '.join(netns))} ", 1)
+        case "rule", []:
+            return f"ip -N -j -{family} rule"
+        case "route", []:
+            return f"ip -N -j -{family} route show table all proto 147"
+        case "main", []:
+            return f"ip -N -j -{family} route show table main"
+        case "save", [variant, number]:
+            return f"{'iptables' if number == '4' else 'ip6tables'}-{variant}-save"
+        case "file", [*path]:
+            return f"cat {visible(' '.join(path))}"
+        case _:
+            return _COMMANDS.get(name, visible(name))
+
+
+def script(mark: str, most: int = 1 << 26) -> str:
+    """Return the script; `mark` begins the lines between the commands' outputs, and must not be in them.
+
+    The host cuts what it says off after the `most` bytes itself, if it can.
+    """
+    return f"mark={mark} most={most} keys='{' '.join(_PATTERNS)}'{_SCRIPT}"
 
 
 def sections(output: str, mark: str) -> dict[str, Said]:
@@ -98,22 +146,28 @@ def sections(output: str, mark: str) -> dict[str, Said]:
         text = body.removesuffix("\n")
         failure = re.fullmatch(r"!(\d+) (.*)", title)
         if failure:
-            found[failure[2]] = Said(found[failure[2]].text, int(failure[1]), text.strip())
+            before = found.get(failure[2], Said("")).text
+            found[failure[2]] = Said(before, int(failure[1]), complaint(text))
         else:
             found[title] = Said(text)
     if "end" not in found:
-        said = output.strip()[-200:] or "nothing"
-        raise HostRefused(f"the host could not be read: it said {said!r}", "try the same by hand: does the login work?")
+        said = complaint(output[-200:]) or "nothing"
+        at = f"within its answer to `{command_of([*found][-1])}`; all that follows is missing" if found else "at once"
+        hint = f"its last words: {said}: does the login work there, and for long enough?"
+        raise HostRefused(f"the host could not be read: it stopped {at}", hint)
     return found
 
 
 def text_of(said: Mapping[str, Said], name: str) -> str:
     """Return what a command said; raises HostRefused when it failed."""
-    result = said[name]
+    result = said.get(name)
+    if result is None:
+        message = f"the host could not be read: an answer to `{command_of(name)}` is missing"
+        raise HostRefused(message, "does the same login run a whole script, and show all of it?")
     if result.code:
         tool = name.split(maxsplit=1)[0]
         hint = _HINTS.get(tool, _HINTS["ip"] if tool[:4] in {"link", "addr", "rule", "rout", "main", "netn"} else "")
-        what = result.complaint or f"exit status {result.code}"
+        what = result.complaint or f"`{command_of(name)}` ended with exit status {result.code}"
         raise HostRefused(
             f"the host could not be read ({name}): {what}", hint or "read as root: ssh://root@… or --sudo"
         )

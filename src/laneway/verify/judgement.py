@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from laneway.apply.target import Target
     from laneway.doctor.finding import Finding
     from laneway.explain.expect import Failure
+    from laneway.kernel.outside import Limits
     from laneway.plan.conflicts import Collision
     from laneway.policy.model import PolicySet
     from laneway.state.host import HostState
@@ -63,15 +64,16 @@ def judge(
     return Judgement(aim, ground, drift, failures, in_the_way)
 
 
-def judge_remote(host: RemoteHost, policy: PolicySet) -> Judgement:
+def judge_remote(host: RemoteHost, policy: PolicySet, limits: Limits | None = None) -> Judgement:
     """Read a host with plain commands and return the judgement on it; raises HostRefused, Conflict.
 
     What is in the way is not looked for: others' routes, names of tables and marks outside iptables are not read there.
     """
     from laneway.apply.target import refuse_unknown_tenants, target
+    from laneway.kernel.outside import Limits
     from laneway.verify.remote import read
 
-    seen = read(host, policy.host.iptables)
+    seen = read(host, policy.host.iptables, limits=limits or Limits())
     refuse_unknown_tenants(policy, seen.state)
     aim = target(policy, seen.state, seen.facts([each.interface for each in policy.uplinks]))
     return judge(aim, seen.comparable(aim.desired), seen.underlay)

@@ -45,11 +45,6 @@ _ROUTE_WORDS = {"prefsrc": "src"}
 _RULE_WORDS = {"suppress_prefixlen": "suppress_prefixlength", "uid": "uidrange"}
 
 
-def objects(text: str) -> list[dict[str, Any]]:
-    """Return the objects of an answer; iproute2 prints nothing at all for none, and empty ones for what it skips."""
-    return [each for each in json.loads(text or "[]") if each]
-
-
 class SeenAddress(NamedTuple):
     """An address of a link, and whose it is as far as that can be seen."""
 

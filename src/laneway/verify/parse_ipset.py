@@ -32,7 +32,7 @@ class Saved(NamedTuple):
 def parse(text: str) -> Saved:
     """Return what of an output of `ipset save` is laneway's."""
     found = Saved({}, {})
-    for line in text.splitlines():
+    for line in text.split("\n"):
         command, name, *rest = line.split() if line.strip() else ("", "")
         if not name.startswith(PREFIX):
             continue

@@ -6,13 +6,14 @@ laneway's. Those are told apart in `comparable`. What they show of a multipath r
 
 from __future__ import annotations
 
-import re
 import secrets
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from laneway.compile.plumbing import SYSCTLS
 from laneway.errors import HostRefused
+from laneway.kernel.outside import Limits
 from laneway.kernel.save_text import ours, saved_tables
 from laneway.kernel.sysctls import ACCEPT_RA, DISABLE_IPV6, HOST_KEYS, UPLINK_KEYS
 from laneway.state.facts import HostFacts, MainWay, uplink_routes
@@ -22,8 +23,11 @@ from laneway.state.links import GROUP, HOST, Netns
 from laneway.state.prefix import FAMILIES, IPV4, IPV6
 from laneway.state.routing import ROUTED, RouteKind, add_routes, add_rules
 from laneway.state.underlay import HostAddress, MainRoute, Underlay
-from laneway.verify import parse_ip, parse_ipset
-from laneway.verify.commands import BRIDGED, Said, script, sections, text_of
+from laneway.state.visible import complaint
+from laneway.verify import answers, parse_ip, parse_ipset
+from laneway.verify.answers import taken
+from laneway.verify.commands import BRIDGED, script, sections
+from laneway.verify.reaching import by_hand, said_by
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -31,12 +35,14 @@ if TYPE_CHECKING:
 
     from laneway.kernel.ports import ChainsRead
     from laneway.state.facts import Variant
-    from laneway.state.links import AddressKey, LinkKey
+    from laneway.state.links import AddressKey, Link, LinkKey
+    from laneway.state.routing import FibRule
+    from laneway.verify.commands import Said
     from laneway.verify.parse_ip import SeenAddress, SeenRoute
 
     Said_ = Mapping[str, Said]
 
-_PROC = "/proc/sys/"
+USUAL_LIMITS = Limits()
 _CLAIMED = "laneway\n"
 _HALF_MADE = Netns(alias="", up=False)
 _REVERSE_FILTER = "net/ipv4/conf/{}/rp_filter"
@@ -102,78 +108,78 @@ class Seen:
         return HostState(**{**self.state.kinds(), "addresses": kept})
 
 
-def read(host: RemoteHost, wanted: Literal["auto", "legacy", "nft"] = "auto") -> Seen:
+def read(host: RemoteHost, wanted: Literal["auto", "legacy", "nft"] = "auto", *, limits: Limits = USUAL_LIMITS) -> Seen:
     """Return what of laneway's a host holds, and what it stands on; raises HostRefused when that cannot be read."""
     mark = f"@{secrets.token_hex(8)}@"
-    try:
-        done = host.run(script(mark))
-    except (AssertionError, LookupError, ValueError) as error:  # testinfra's, of the program that knows the host
-        raise HostRefused(
-            f"the host could not be reached: {_complaint(error)}", "is that program here, and does it know the host?"
-        ) from error
-    if mark not in done.stdout:
-        raise HostRefused(
-            f"the host could not be reached: {done.stderr.strip() or 'it said nothing'}", "try ssh by hand"
-        )
-    return parse(sections(done.stdout, mark), wanted)
-
-
-def _complaint(error: Exception) -> str:
-    """Return what a program said, of the result that testinfra writes into its message, or else what the error says."""
-    said = re.search(r"_stderr=b(['\"])(.*?)(?:\\n)?\1\)", str(error))
-    return said[2] if said else f"{type(error).__name__}: {error}".partition("\n")[0]
+    stdout, stderr = said_by(host, script(mark, limits.size), limits)
+    if mark not in stdout:
+        message = f"the host could not be reached: {complaint(stderr) or 'it said nothing'}"
+        raise HostRefused(message, by_hand(host))
+    return parse(sections(stdout, mark), wanted)
 
 
 def parse(said: Said_, wanted: Literal["auto", "legacy", "nft"] = "auto") -> Seen:
-    """Return the host that the commands' outputs show."""
+    """Return the host that the commands' outputs show; raises HostRefused where one is not what it should be."""
     state = HostState()
-    links = parse_ip.objects(text_of(said, "link"))
+    links = taken(said, "link", answers.links)
     peers: dict[int, LinkKey] = {}
     uncertain = set(_namespaces(said, state, peers))
-    state.links.update(parse_ip.host_links(links, peers))
-    addresses = list(parse_ip.addresses(parse_ip.objects(text_of(said, "addr"))))
+    state.links.update(taken(said, "link", lambda text: dict(parse_ip.host_links(answers.links(text), peers))))
+    addresses = _seen_addresses(said, "addr")
     uncertain |= set(_addresses(HOST, addresses, state))
     for family in FAMILIES:
-        found = parse_ip.routes(parse_ip.objects(text_of(said, f"route{family}")), family)
-        add_routes(state.routes, parse_ip.owned_routes(HOST, found))
-        rules = parse_ip.rules(parse_ip.objects(text_of(said, f"rule{family}")), family)
-        add_rules(state.fib_rules, rules)
-    state.sets, state.entries = parse_ipset.parse(text_of(said, "set"))
+        add_routes(state.routes, parse_ip.owned_routes(HOST, _routes(said, f"route{family}", family)))
+        add_rules(state.fib_rules, _rules(said, family))
+    state.sets, state.entries = taken(said, "set", lambda text: parse_ipset.parse(answers.sets(text)))
     state.files = dict(_files(said))
     variant = _variant(said, wanted)
     state.chains, state.jumps, state.priors = _chains(said, variant)
     _leftovers(said, variant, state)
-    sysctls = dict(_sysctls(text_of(said, "sysctl")))
+    sysctls = taken(said, "sysctl", answers.sysctls)
     state.sysctls = dict(_own_sysctls(state, sysctls))
-    main = tuple(
-        each
-        for family in FAMILIES
-        for each in parse_ip.routes(parse_ip.objects(text_of(said, f"main{family}")), family)
-    )
+    main = tuple(each for family in FAMILIES for each in _routes(said, f"main{family}", family))
     up = frozenset(each["ifname"] for each in links if parse_ip.is_up(each) and parse_ip.group_of(each) != GROUP)
     alone = frozenset(parse_ip.own_listeners(links))
-    return Seen(state, _underlay(addresses, main, sysctls), variant, up, main, sysctls, frozenset(uncertain), alone)
+    underlay = taken(said, "sysctl", lambda _: _underlay(addresses, main, sysctls))
+    return Seen(state, underlay, variant, up, main, sysctls, frozenset(uncertain), alone)
+
+
+def _seen_addresses(said: Said_, name: str) -> list[SeenAddress]:
+    return taken(said, name, lambda text: list(parse_ip.addresses(answers.objects(text))))
+
+
+def _routes(said: Said_, name: str, family: int) -> list[SeenRoute]:
+    return taken(said, name, lambda text: list(parse_ip.routes(answers.routes(text), family)))
+
+
+def _rules(said: Said_, family: int) -> list[FibRule]:
+    read_as = answers.rules4 if family == IPV4 else answers.rules
+    return taken(said, f"rule{family}", lambda text: list(parse_ip.rules(read_as(text), family)))
 
 
 def _namespaces(said: Said_, state: HostState, peers: dict[int, LinkKey]) -> Iterator[AddressKey]:
     """Add what is inside laneway's namespaces; yield the addresses there that may be somebody else's."""
-    for name in sorted(each.split()[1] for each in said if each.startswith("netns ") and each.endswith(" link")):
-        links = parse_ip.objects(text_of(said, f"netns {name} link"))
+    names = {each.rpartition(" ")[0].removeprefix("netns ") for each in said if each.startswith("netns ")}
+    for name in sorted(names):
+        title = f"netns {name} link"
+        links = taken(said, title, answers.links)
         ours_ = parse_ip.loopback(links)
         if ours_ is None:
             continue
         state.netns[name] = ours_
-        for key, link, far in parse_ip.inner_links(name, links):
+        for key, link, far in taken(said, title, partial(_inner_links, name)):
             state.links[key] = link
             peers[far] = key
-        seen = parse_ip.addresses(parse_ip.objects(text_of(said, f"netns {name} addr")))
-        yield from _addresses(name, seen, state)
+        yield from _addresses(name, _seen_addresses(said, f"netns {name} addr"), state)
         for family in FAMILIES:
-            answer = parse_ip.objects(text_of(said, f"netns {name} route{family}"))
-            add_routes(state.routes, parse_ip.owned_routes(name, parse_ip.routes(answer, family)))
+            add_routes(state.routes, parse_ip.owned_routes(name, _routes(said, f"netns {name} route{family}", family)))
     for name, result in said.items():
         if name.startswith("file /run/netns/") and result.text == _CLAIMED:
             state.netns[name.rpartition("/")[2]] = _HALF_MADE
+
+
+def _inner_links(netns: str, text: str) -> list[tuple[LinkKey, Link, int]]:
+    return list(parse_ip.inner_links(netns, answers.links(text)))
 
 
 def _addresses(netns: str, seen: Iterator[SeenAddress] | list[SeenAddress], state: HostState) -> Iterator[AddressKey]:
@@ -196,29 +202,31 @@ def _files(said: Said_) -> Iterator[tuple[str, str]]:
 def _variant(said: Said_, wanted: Literal["auto", "legacy", "nft"]) -> Variant:
     if wanted != "auto":
         return wanted
-    return "nft" if "nf_tables" in text_of(said, "variant") else "legacy"
+    return "nft" if "nf_tables" in taken(said, "variant", answers.variant) else "legacy"
 
 
 def _chains(said: Said_, variant: Variant) -> ChainsRead:
-    # The legacy variant was not asked where it has no tables.
     names = {family: f"save {variant} {family}" for family in FAMILIES}
-    return ours({family: saved_tables(text_of(said, name)) for family, name in names.items() if name in said})
+    if variant == "legacy":  # it was not asked where it has no tables
+        names = {family: name for family, name in names.items() if name in said}
+    return _ours(said, names)
 
 
 def _leftovers(said: Said_, variant: Variant, state: HostState) -> None:
     other: Variant = "nft" if variant == "legacy" else "legacy"
-    texts = {family: said.get(f"save {other} {family}", Said("")) for family in FAMILIES}
-    found = ours({family: saved_tables(each.text if not each.code else "") for family, each in texts.items()})
+    names = {family: f"save {other} {family}" for family in FAMILIES}
+    found = _ours(said, {family: name for family, name in names.items() if name in said and not said[name].code})
     for kind, mapping in (("priors", found.priors), ("chains", found.chains), ("jumps", found.jumps)):
         for key, value in mapping.items():
             state.leftovers[LeftoverKey(other, kind, key)] = value
 
 
-def _sysctls(text: str) -> Iterator[tuple[str, str]]:
-    for line in text.splitlines():
-        path, _, value = line.rpartition(":")
-        if path.startswith(_PROC):
-            yield path.removeprefix(_PROC), value
+def _ours(said: Said_, names: Mapping[int, str]) -> ChainsRead:
+    tables = {
+        family: taken(said, name, lambda text: saved_tables(answers.saved(text))) for family, name in names.items()
+    }
+    last = max(names.values(), default="")
+    return taken(said, last, lambda _: ours(tables)) if last else ours({})
 
 
 def _own_sysctls(state: HostState, present: Mapping[str, str]) -> Iterator[tuple[str, str]]:

@@ -94,6 +94,10 @@ class _Check(pytest.Item):
         self._read = read
         self.add_marker("laneway")
 
+    def setup(self) -> None:
+        """Read the host: one that cannot be read is an error of each test, and a failure of none."""
+        self._read()
+
     def runtest(self) -> None:
         """Ask."""
         found = self._find(self._read())
