@@ -97,8 +97,12 @@ def _failures(policy: "PolicySet") -> "list[Failure]":
 
 
 def _tell(policy: "PolicySet", paths: Sequence[Path], warnings: "Warnings", failures: "list[Failure]") -> None:
-    for rule, warning in warnings:
+    from laneway.policy.problems import MANY
+
+    for rule, warning in warnings[:MANY]:
         output.note(f"{warning._replace(message=f'warning: {warning.message} [{rule}]').render()}\n")
+    if len(warnings) > MANY:
+        output.note(f"and {_counted(len(warnings) - MANY, 'more warning')}\n")
     more = f", {_counted(len(warnings), 'warning')}" if warnings else ""
     if policy.expects:
         from laneway.cli.expectations import tell
@@ -119,7 +123,7 @@ def _report(
     error: "PolicyError | None", warnings: "Warnings", manner: Manner, failures: "list[Failure] | None" = None
 ) -> None:
     from laneway.cli import expectations
-    from laneway.cli.validity import validity
+    from laneway.cli.validity import MOST, validity
 
     if manner.form is Format.SARIF:
         from laneway import __version__
@@ -127,7 +131,7 @@ def _report(
         from laneway.policy.lint import RULES
 
         wrong = error.problems if error else expectations.problems(failures or [])
-        output.data(output.json_text(log(wrong, warnings, RULES, __version__)))
+        output.data(output.json_text(log(wrong[:MOST], warnings[:MOST], RULES, __version__)))
         return
     failed = {} if failures is None else {"failed": expectations.as_json(failures)}
     output.answer({**validity(error, warnings), **failed})

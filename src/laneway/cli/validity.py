@@ -11,15 +11,21 @@ if TYPE_CHECKING:
 
     Warnings = Sequence[tuple[str, Problem]]
 
+MOST: Final = 1000
+"""Problems, and warnings, of a JSON answer; how many more there are it says as `left_out`."""
+
 PROBLEM: Final = ("file", "line", "column", "message", "hint")
 
 
 def validity(error: PolicyError | None, warnings: Warnings = ()) -> dict[str, object]:
     """Return what is wrong with a policy, in the order in which it stands in the files, and what is hardly meant."""
+    problems = error.problems if error else ()
+    left_out = max(len(problems) - MOST, 0) + max(len(warnings) - MOST, 0)
     return {
         "valid": error is None,
-        "problems": [_as_json(each) for each in error.problems] if error else [],
-        "warnings": [{"rule": rule, **_as_json(each)} for rule, each in warnings],
+        "problems": [_as_json(each) for each in problems[:MOST]],
+        "warnings": [{"rule": rule, **_as_json(each)} for rule, each in warnings[:MOST]],
+        **({"left_out": left_out} if left_out else {}),
     }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from laneway.policy.collisions import check_names, check_ports
-from laneway.policy.fields import quoted, suggestion
+from laneway.policy.fields import quoted
 from laneway.policy.overlaps import check_prefixes
 from laneway.policy.problems import Place
 from laneway.policy.whereabouts import Whereabouts
@@ -63,7 +63,7 @@ def _check_references(
         if name not in uplinks:
             place = where.element(tenant.source, "uplinks", index)
             message = f"tenant {tenant.name}: unknown uplink {quoted(name)}"
-            where.wrong(message, place, hint=suggestion(name, uplinks.keys()))
+            where.wrong(message, place, hint=where.suggestion(name, uplinks))
     for traffic_class in tenant.classes:
         _check_class(tenant, traffic_class, uplinks, where)
     for allow in tenant.allow:
@@ -79,7 +79,7 @@ def _check_class(
     label = f"tenant {tenant.name}, class {quoted(traffic_class.name)}"
     place = Place.of(traffic_class.source, "uplink")
     if name not in uplinks:
-        where.wrong(f"{label}: unknown uplink {quoted(name)}", place, hint=suggestion(name, uplinks.keys()))
+        where.wrong(f"{label}: unknown uplink {quoted(name)}", place, hint=where.suggestion(name, uplinks))
         return
     if not tenant.uplinks:
         return
@@ -96,7 +96,7 @@ def _check_allow(tenant: Tenant, allow: Allow, tenants: Mapping[str, Tenant], wh
         where.wrong(f"{label}: {tenant.name} is the tenant itself", place, hint=hint)
     elif allow.tenant not in tenants:
         message = f"{label}: unknown tenant {quoted(allow.tenant)}"
-        where.wrong(message, place, hint=suggestion(allow.tenant, tenants.keys() - {tenant.name}))
+        where.wrong(message, place, hint=where.suggestion(allow.tenant, tenants, besides=tenant.name))
     elif allow.workload is not None:
         _check_workload(label, tenants[allow.tenant], allow.workload, place, where)
 
@@ -108,9 +108,9 @@ def _number(source: Source) -> int:
 
 
 def _check_workload(label: str, tenant: Tenant, name: str, place: Place, where: Whereabouts) -> None:
-    known = [each.name for each in tenant.workloads]
+    known = where.workloads(tenant)
     if name not in known:
-        hint = suggestion(name, known) or f"tenant {tenant.name} has none"
+        hint = where.suggestion(name, known) or f"tenant {tenant.name} has none"
         where.wrong(f"{label}: tenant {tenant.name} has no workload {quoted(name)}", place, hint=hint)
 
 
@@ -121,13 +121,13 @@ def _check_expect(
     for key, name in (("uplink", expect.uplink), ("arrives", expect.arrives)):
         if name is not None and name not in uplinks:
             place = Place.of(expect.source, key)
-            where.wrong(f"{label}: unknown uplink {quoted(name)}", place, hint=suggestion(name, uplinks.keys()))
+            where.wrong(f"{label}: unknown uplink {quoted(name)}", place, hint=where.suggestion(name, uplinks))
     name, slash, workload = expect.from_.partition("/")
     if not slash:
         return
     place = Place.of(expect.source, "from")
     if name not in tenants:
-        where.wrong(f"{label}: unknown tenant {quoted(name)}", place, hint=suggestion(name, tenants.keys()))
+        where.wrong(f"{label}: unknown tenant {quoted(name)}", place, hint=where.suggestion(name, tenants))
         return
     tenant = tenants[name]
     _check_workload(label, tenant, workload, place, where)
@@ -135,8 +135,9 @@ def _check_expect(
         hint = f"tenant {name} goes by {', '.join(tenant.uplinks)}"
         message = f"{label}: {expect.uplink} is not one of the tenant's uplinks"
         where.wrong(message, Place.of(expect.source, "uplink"), hint=hint)
-    for each in tenant.workloads:
-        families = {address.version for address in each.addresses}
-        if each.name == workload and families and expect.to.version not in families:
+    sender = where.workloads(tenant).get(workload)
+    if sender is not None:
+        families = {address.version for address in sender.addresses}
+        if families and expect.to.version not in families:
             message = f"{label}: {expect.from_} has no IPv{expect.to.version} address to reach {expect.to} from"
             where.wrong(message, Place.of(expect.source, "to"))

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from laneway.policy.model import Source
 from laneway.policy.names import MAX_NAME, NAME
-from laneway.policy.problems import Place
+from laneway.policy.problems import MANY, Place
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
@@ -123,9 +122,7 @@ class Table:
         """Tell whether anything was found wrong at or below a place since this table was opened."""
         if len(self._faults.found) == self._before:
             return False
-        path = (*self.path, *below)
-        found = islice(self._faults.found, self._before, None)
-        return any(each.place.file == self.file and each.place.path[: len(path)] == path for each in found)
+        return self._faults.last_below(self.file, (*self.path, *below)) >= self._before
 
     def only(self, known: frozenset[str]) -> None:
         """Note every key that has no meaning here."""
@@ -133,7 +130,7 @@ class Table:
             return
         for key in self.values:
             if key not in known:
-                hint = suggestion(key, known)
+                hint = suggestion(key, known) if len(self._faults) < MANY else ""
                 self.wrong(f"unknown key {quoted(key)}", key, hint=hint, on_key=True)
                 self._meant |= {each for each in known if hint == DID_YOU_MEAN.format(each)}
 

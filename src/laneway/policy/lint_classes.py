@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from laneway.policy.lint_boxes import Box, box, covering, covers, meets, ranges
+from laneway.policy.lint_near import LOOKED_AT, Index
 from laneway.policy.lint_ways import gateway_of
 from laneway.policy.problems import Fault, Place
 
@@ -31,15 +32,16 @@ def lint_classes(policy: PolicySet) -> Found:
 
 def _of_tenant(tenant: Tenant, uplinks: Mapping[str, Uplink]) -> Found:
     boxes = [_boxes(tenant, each) for each in tenant.classes]
+    index = Index(boxes)
     for number, each in enumerate(tenant.classes):
         if not boxes[number]:
             yield _matches_nothing(tenant, each)
             continue
-        before = _taken_before(boxes, number)
+        before = _taken_before(index, boxes, number)
         if before:
             yield _unreachable(tenant, each, [tenant.classes[other] for other in before])
             continue
-        if each.uplink == tenant.uplinks[0] and not _shields(tenant.classes, boxes, number):
+        if each.uplink == tenant.uplinks[0] and not _shields(tenant.classes, index, boxes, number):
             yield _no_effect(tenant, each)
         if each.uplink is not None:
             yield from _refused(tenant, each, boxes[number], uplinks)
@@ -50,25 +52,28 @@ def _boxes(tenant: Tenant, each: TrafficClass) -> Boxes:
     return {family: one for family, one in found.items() if one is not None}
 
 
-def _taken_before(boxes: Sequence[Boxes], number: int) -> list[int]:
+def _taken_before(index: Index, boxes: Sequence[Boxes], number: int) -> list[int]:
     """Return the classes that take all packets of this one before it; none of them when they leave it some."""
     found: set[int] = set()
     for family, target in boxes[number].items():
-        earlier = [(other, boxes[other][family]) for other in range(number) if family in boxes[other]]
-        places = covering([each for _, each in earlier], target)
+        earlier = index.near(family, target, before=number)
+        places = covering([boxes[other][family] for other in earlier], target)
         if not places:
             return []
-        found.update(earlier[place][0] for place in places)
+        found.update(earlier[place] for place in places)
     return sorted(found)
 
 
-def _shields(classes: Sequence[TrafficClass], boxes: Sequence[Boxes], number: int) -> bool:
+def _shields(classes: Sequence[TrafficClass], index: Index, boxes: Sequence[Boxes], number: int) -> bool:
     """Tell whether packets of this class would otherwise be of a later one that does something else with them."""
-    return any(
-        classes[later].uplink != classes[number].uplink
-        and any(meets(boxes[number][family], boxes[later][family]) for family in boxes[number].keys() & boxes[later])
-        for later in range(number + 1, len(classes))
-    )
+    for family, one in boxes[number].items():
+        later = index.near(family, one, after=number)
+        if len(later) >= LOOKED_AT:
+            return True  # there may be more: what is not known to change nothing is not said to
+        for other in later:
+            if classes[other].uplink != classes[number].uplink and meets(one, boxes[other][family]):
+                return True
+    return False
 
 
 def _label(tenant: Tenant, each: TrafficClass) -> str:

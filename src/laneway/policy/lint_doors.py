@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from typing import TYPE_CHECKING, NamedTuple
 
+from laneway.policy.lint_near import LOOKED_AT
 from laneway.policy.lint_ways import gateway_of, is_near
 from laneway.policy.problems import Fault, Place
 
@@ -72,9 +73,14 @@ def _publishes(tenant: Tenant, workload: Workload, uplinks: Sequence[Uplink], fa
 def _allows(tenant: Tenant, tenants: Mapping[str, Tenant]) -> Found:
     families = {each.version for each in tenant.subnets}
     by_target: dict[str, list[Allow]] = {}
+    residents: dict[str, dict[str, Workload]] = {}
     for allow in tenant.allow:
         by_target.setdefault(allow.tenant, []).append(allow)
-        ends = [each for each in tenants[allow.tenant].workloads if allow.workload in (None, each.name)]
+        if allow.tenant not in residents:
+            residents[allow.tenant] = {each.name: each for each in tenants[allow.tenant].workloads}
+        there = residents[allow.tenant]
+        one = there.get(allow.workload or "")
+        ends = [*there.values()][:LOOKED_AT] if allow.workload is None else [one] if one else []
         if not any(address.version in families for each in ends for address in each.addresses):
             target = f"{allow.tenant}/{allow.workload}" if allow.workload else allow.tenant
             why = "has no workload" if not ends else "has no address of a family that both have"
@@ -86,8 +92,12 @@ def _allows(tenant: Tenant, tenants: Mapping[str, Tenant]) -> Found:
 
 def _duplicates(tenant: Tenant, allows: Sequence[Allow]) -> Found:
     every = [(allow, index, service) for allow in allows for index, service in enumerate(allow.services)]
+    first: dict[tuple[str | None, Service], int] = {}
     for place, (allow, index, service) in enumerate(every):
-        for other_place, (other, other_index, wider) in enumerate(every):
+        key = (allow.workload, service)
+        same = first.setdefault(key, place)
+        for other_place in dict.fromkeys((same, *range(min(len(every), LOOKED_AT)))):
+            other, other_index, wider = every[other_place]
             if place == other_place or not _opens(other, wider, allow, service):
                 continue
             if _opens(allow, service, other, wider) and place < other_place:

@@ -26,7 +26,8 @@ def lint_expects(expects: Iterable[Expect]) -> Iterator[tuple[str, Fault]]:
             notes = (("note: first here", Place.of(twin.source, "from")),)
             message = f"{_packet(each)} is expected to be {_words(each)} already"
             yield "expect-duplicate", Fault(message, Place.of(each.source, "from"), "take one of them out", notes)
-        earlier.append(each)
+        if twin is None:  # what says the same contradicts the same
+            earlier.append(each)
 
 
 def _outcome(each: Expect) -> tuple[str, str | None]:

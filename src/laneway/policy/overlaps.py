@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from laneway.policy.problems import Place
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from laneway.policy.model import PolicySet, Tenant
     from laneway.policy.whereabouts import Whereabouts
@@ -41,6 +41,7 @@ def check_prefixes(policy: PolicySet, where: Whereabouts) -> None:
     around: list[Claim] = []  # the claims that contain the present one, the narrowest last
     end = -1
     version = 0
+    tenants: dict[str, Tenant] = {}  # looked up in once there is something to tell
     for claim in sorted(_claims(policy, where)):
         if claim.first > end or claim.version != version:
             # Nothing reaches here, as in most policies every time.
@@ -49,7 +50,8 @@ def check_prefixes(policy: PolicySet, where: Whereabouts) -> None:
             around.pop()
         rival = next((each for each in reversed(around) if _clash(each, claim)), None)
         if rival is not None:
-            _report(policy, rival, claim, where)
+            tenants = tenants or {tenant.name: tenant for tenant in policy.tenants}
+            _report(policy, tenants, (rival, claim), where)
         if claim.kind != GATEWAY:
             around.append(claim)
             version, end = claim.version, around[0].last
@@ -80,9 +82,8 @@ def _clash(one: Claim, other: Claim) -> bool:
     return one.kind == other.kind == SUBNET
 
 
-def _report(policy: PolicySet, one: Claim, other: Claim, where: Whereabouts) -> None:
-    first, second = sorted((one, other), key=lambda claim: (claim.kind != GATEWAY, claim.order, claim.position))
-    tenants = {tenant.name: tenant for tenant in policy.tenants}
+def _report(policy: PolicySet, tenants: Mapping[str, Tenant], both: tuple[Claim, Claim], where: Whereabouts) -> None:
+    first, second = sorted(both, key=lambda claim: (claim.kind != GATEWAY, claim.order, claim.position))
     prefix = _text(policy, tenants, second)
     if first.kind == GATEWAY:
         uplink = policy.uplinks[first.position]
@@ -103,7 +104,7 @@ def _report(policy: PolicySet, one: Claim, other: Claim, where: Whereabouts) -> 
     )
 
 
-def _text(policy: PolicySet, tenants: dict[str, Tenant], claim: Claim) -> str:
+def _text(policy: PolicySet, tenants: Mapping[str, Tenant], claim: Claim) -> str:
     if claim.kind == GATEWAY:
         return policy.uplinks[claim.position].name
     tenant = tenants[claim.owner]

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from laneway.policy.model import Path, Source
 
 
+MANY = 100
+"""Problems that a person is shown at once, and for which the likeliest right word is looked for."""
+
+
 class Span(NamedTuple):
     """A stretch of one line; lines and columns count from 1, columns and length in characters."""
 
@@ -74,8 +78,12 @@ class PolicyError(LanewayError):
     exit_code = Exit.POLICY
 
     def __init__(self, problems: Sequence[Problem]) -> None:
-        """Keep the problems; the text of the error shows them all."""
-        super().__init__("\n\n".join(problem.render() for problem in problems))
+        """Keep the problems; the text of the error shows as many of them as a person reads."""
+        shown = [problem.render() for problem in problems[:MANY]]
+        if len(problems) > MANY:
+            left = f"{len(problems) - MANY:,}".replace(",", " ")
+            shown.append(f"and {left} more problem{'s' if len(problems) - MANY > 1 else ''}")
+        super().__init__("\n\n".join(shown))
         self.problems = tuple(problems)
 
 
@@ -109,13 +117,20 @@ class Faults:
         self.found: list[Fault] = []
         self.located: list[Problem] = []  # of files that could not be read as TOML
         self.texts: dict[str, str] = {}  # what was read, by file
+        self._last: dict[tuple[str, Path], int] = {}  # the last fault at or below each place
 
     def __len__(self) -> int:
         return len(self.found) + len(self.located)
 
     def add(self, message: str, place: Place, *, hint: str = "", notes: Sequence[tuple[str, Place]] = ()) -> None:
         """Add something wrong in a document; each note is what is to be said of another place."""
+        for length in range(len(place.path) + 1):
+            self._last[place.file, place.path[:length]] = len(self.found)
         self.found.append(Fault(message, place, hint, tuple(notes)))
+
+    def last_below(self, file: str, path: Path) -> int:
+        """Return the position of the last fault at or below a place, -1 without one."""
+        return self._last.get((file, path), -1)
 
     def paths(self) -> frozenset[tuple[str, Path]]:
         """Return the file and path of everything that is wrong by itself."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from laneway.policy.problems import Place
+from laneway.policy.fields import suggestion
+from laneway.policy.problems import MANY, Place
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from laneway.policy.model import Source
+    from laneway.policy.model import Path, Source, Tenant, Workload
     from laneway.policy.problems import Faults
 
 
@@ -21,6 +22,9 @@ class Whereabouts:
         self._faults = faults
         self._order = {name: position for position, name in enumerate(order)}
         self._workloads = order
+        self._places: dict[str, dict[str, int]] = {}  # of workloads, by tenant; each is looked at once
+        self._elements: dict[tuple[str, Path], list[int]] = {}  # positions of what is right, by array
+        self._residents: dict[str, dict[str, Workload]] = {}
         self._left_out = faults.paths() if faults else frozenset()
 
     def order(self, tenant: str) -> int:
@@ -29,18 +33,32 @@ class Whereabouts:
 
     def workload_order(self, tenant: str, workload: str) -> int:
         """Return a workload's position in its tenant's file; of a tenant already on the host they are all the same."""
-        names = self._workloads.get(tenant, ())
-        return list(names).index(workload) if workload in names else -1
+        if tenant not in self._places:
+            self._places[tenant] = {name: place for place, name in enumerate(self._workloads.get(tenant, ()))}
+        return self._places[tenant].get(workload, -1)
 
     def element(self, source: Source, key: str, index: int) -> Place:
         """Return the place of an array's element, `index` not counting those that were wrong by themselves."""
-        position = left = 0
-        while True:
-            if (source.file, (*source.path, key, position)) not in self._left_out:
-                if left == index:
-                    return Place.of(source, key, position)
-                left += 1
-            position += 1
+        array = (*source.path, key)
+        right = self._elements.setdefault((source.file, array), [])
+        while len(right) <= index:
+            position = right[-1] + 1 if right else 0
+            while (source.file, (*array, position)) in self._left_out:
+                position += 1
+            right.append(position)
+        return Place.of(source, key, right[index])
+
+    def suggestion(self, word: str, known: Mapping[str, object], *, besides: str = "") -> str:
+        """Return a hint at the likeliest of the known words; of thousands nobody asks, and each look is at them all."""
+        if len(self._faults) >= MANY:
+            return ""
+        return suggestion(word, known.keys() - {besides} if besides else known.keys())
+
+    def workloads(self, tenant: Tenant) -> Mapping[str, Workload]:
+        """Return a tenant's workloads by their names."""
+        if tenant.name not in self._residents:
+            self._residents[tenant.name] = {each.name: each for each in tenant.workloads}
+        return self._residents[tenant.name]
 
     def wrong(self, message: str, place: Place, *, hint: str = "", notes: Sequence[tuple[str, Place]] = ()) -> None:
         """Note something wrong."""
