@@ -42,7 +42,7 @@ def register(app: "Typer") -> None:
     import typer
 
     @app.command()
-    def verify(
+    def verify(  # noqa: PLR0913  a parameter for each option
         paths: Annotated[list[str] | None, typer.Argument(metavar="[PATH]...", help="Files or directories.")] = None,
         *,
         host: Annotated[
@@ -58,10 +58,12 @@ def register(app: "Typer") -> None:
         """Say whether the host holds the policy: every object, and every [[expect]] of the policy's.
 
         Nothing is changed. A host given by --host needs no laneway, and no Python: it is read with ip, ipset and
-        iptables-save, of what it says 64 MiB at the most. What the doctor finds that breaks it is an error here too, with
-        --strict its warnings as well. Exit code 0: it holds; 4: something differs, or the doctor finds an error; 5: the
-        host could not be read; 7: something of others' is in the way of the policy, as `plan` says (not looked for with
-        --host); 8: an expectation fails.
+        iptables-save, of what it says 64 MiB at the most. What the doctor finds that breaks it is an error here too,
+        with --strict its warnings as well.
+
+        Exit code 0: it holds; 4: something differs, or the doctor finds an error; 5: the host could not be read; 7:
+        something of others' is in the way of the policy, as `plan` says (not looked for with --host); 8: an
+        expectation fails.
         """
         asked = Asked(host, packets, strict, timeout)
         finish(lambda: run(paths or [], asked, as_json=as_json), as_json=as_json)
