@@ -28,7 +28,7 @@ def alone(wait: float) -> AbstractContextManager[None]:
     from laneway.apply.lock import locked
     from laneway.apply.trust import demand_trusted
 
-    demand_trusted([store.directory()])
+    demand_trusted([store.directory(), store.history(), store.pending()])
     return locked(wait=wait, say=output.note)
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 from laneway.apply import store
 from laneway.apply.target import Target, refuse_unknown_tenants, target
-from laneway.apply.trust import demand_trusted
+from laneway.apply.trust import judge_for_root
 from laneway.cli.paths import policy_paths
 from laneway.errors import UsageError
 from laneway.policy.load import load
@@ -110,8 +110,9 @@ def look(paths: Sequence[str | Path], *, prune: bool = False) -> Scene:
     from laneway.cli.login import session_in
 
     chosen = policy_paths(paths)
-    demand_trusted(chosen)
-    policy = load(chosen, base=lambda named: store.ground(store.applied_besides(named), prune=prune))
+    policy = load(
+        chosen, base=lambda named: store.ground(store.applied_besides(named), prune=prune), judge=judge_for_root()
+    )
     return replace(look_at(policy, prune=prune), session=session_in(os.environ), before=store.applied)
 
 

@@ -10,12 +10,14 @@ import tomllib
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from laneway.policy.problems import Problem
+from laneway.policy.way import walked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from laneway.policy.problems import Faults
+    from laneway.policy.way import Judge
 
 LARGEST = 64 << 20
 """Bytes of the largest file that is read: forty times a policy of four thousand tenants."""
@@ -37,18 +39,21 @@ class Document(NamedTuple):
     values: dict[str, Any]
 
 
-def read(paths: Sequence[Path], faults: Faults) -> list[Document]:
-    """Return the documents at `paths`, those of directories in the order of their names; what is wrong is a fault."""
+def read(paths: Sequence[Path], faults: Faults, judge: Judge | None = None) -> list[Document]:
+    """Return the documents at `paths`, those of directories in the order of their names; what is wrong is a fault.
+
+    With `judge`, that sees every file, directory and symbolic link that leads to one of them, and may raise.
+    """
     documents = []
     seen: set[tuple[int, int]] = set()
     for path in paths:
-        for file in _files(path, faults):
+        for file in _files(path, faults, judge):
             try:
                 status = file.stat()
                 if (status.st_dev, status.st_ino) in seen:
                     continue
                 seen.add((status.st_dev, status.st_ino))
-                content = read_bytes(file)
+                content = read_bytes(file, judge)
             except (OSError, ValueError) as error:
                 faults.located.append(Problem(_reason(error), str(file), hint=_remedy(error)))
                 continue
@@ -58,12 +63,14 @@ def read(paths: Sequence[Path], faults: Faults) -> list[Document]:
     return documents
 
 
-def _files(path: Path, faults: Faults) -> Iterator[Path]:
+def _files(path: Path, faults: Faults, judge: Judge | None) -> Iterator[Path]:
     """Yield the files that a path stands for: itself, or the `*.toml` in it; hidden ones are editors' own."""
     try:
         if not stat.S_ISDIR(path.stat().st_mode):
             yield path
             return
+        if judge is not None:
+            os.close(walked(path, judge))
         files = sorted(each for each in path.iterdir() if each.name.endswith(".toml") and not each.name.startswith("."))
     except (OSError, ValueError) as error:
         faults.located.append(Problem(_reason(error), str(path), hint=_remedy(error)))
@@ -73,19 +80,42 @@ def _files(path: Path, faults: Faults) -> Iterator[Path]:
     yield from files
 
 
-def read_bytes(file: Path) -> bytes:
+def read_bytes(file: Path, judge: Judge | None = None) -> bytes:
     """Return what is in a regular file; raises OSError, or ValueError on anything else, and never waits."""
+    if judge is not None:
+        return _read_judged(file, judge)
     before = file.stat()  # looked at first: merely opening a device can do something
     if not stat.S_ISREG(before.st_mode):
         raise ValueError(f"not a file but a {_kind(before.st_mode)}")
     descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
+    return _content(descriptor)
+
+
+def _read_judged(file: Path, judge: Judge) -> bytes:
+    place = walked(file, judge)
+    try:
+        mode = os.fstat(place).st_mode
+        if not stat.S_ISREG(mode):
+            raise ValueError(f"not a file but a {_kind(mode)}")
+        # The same file and no other, whatever its name leads to by now (open(2), O_PATH).
+        return _content(os.open(f"/proc/self/fd/{place}", os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY))
+    finally:
+        os.close(place)
+
+
+def _content(descriptor: int) -> bytes:
     with os.fdopen(descriptor, "rb") as stream:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise ValueError(f"not a file but a {_kind(status.st_mode)}")
         content = stream.read(LARGEST + 1)
+        after = os.fstat(descriptor)
+    if content is None:  # of a file of the kernel's that has nothing yet, and would have been waited for
+        raise ValueError("nothing to be read now")
     if len(content) > LARGEST:
         raise ValueError(f"larger than {LARGEST >> 20} MiB")
+    if (status.st_mtime_ns, status.st_size) != (after.st_mtime_ns, after.st_size):
+        raise ValueError("it was changed while it was read: try again")
     return content
 
 

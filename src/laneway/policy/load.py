@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from laneway.policy.documents import Document
+    from laneway.policy.way import Judge
 
     Base = Callable[[Collection[str]], PolicySet | None]
     """Returns what is applied on the host, None for nothing; the tenants whose names it gets are not asked for."""
@@ -30,16 +31,17 @@ KEYS = frozenset({"host", "uplinks", "tenants", "expect"})
 _NOTHING = PolicySet(HostSettings())
 
 
-def load(paths: Sequence[Path], *, base: Base | None = None) -> PolicySet:
+def load(paths: Sequence[Path], *, base: Base | None = None, judge: Judge | None = None) -> PolicySet:
     """Return the policy that files and directories say together.
 
     With `base`, what is already applied on the host: uplinks and host settings that the files do not mention, and
-    tenants that they do not name, are taken from it. Raises PolicyError with everything that is wrong.
+    tenants that they do not name, are taken from it. `judge` sees whatever leads to the files, and may raise. Raises
+    PolicyError with everything that is wrong.
     """
     faults = Faults()
     if not paths:
         faults.located.append(Problem("no policy file is named", "<policy>"))
-    return _policy(read(paths, faults), base, faults)
+    return _policy(read(paths, faults, judge), base, faults)
 
 
 def load_text(text: str, file: str = "<policy>", *, base: Base | None = None) -> PolicySet:
