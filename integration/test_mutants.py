@@ -9,7 +9,8 @@ import pytest
 
 from laneway.apply.target import target
 from laneway.cli.wire import linux_host
-from laneway.compile.filter import KNOWN, TO_TENANTS
+from laneway.compile.filter import KNOWN
+from laneway.compile.marking import TO_TENANTS
 from laneway.lab.run import Lab
 from laneway.plan.plan import plan
 from laneway.policy.load import load_text
@@ -159,7 +160,8 @@ def no_end(state: HostState) -> None:
         del state.routes[key]
     for rule in [rule for rule in state.fib_rules if rule.action in (RuleAction.UNREACHABLE, RuleAction.PROHIBIT)]:
         del state.fib_rules[rule]
-    without("LANEWAY-ISOLATE", ":pin")(state)
+    without("LANEWAY-FORWARD", ":pin")(state)
+    without("LANEWAY-NEW", ":elsewhere")(state)
 
 
 def one_family_lost(state: HostState) -> None:
@@ -212,7 +214,10 @@ MUTANTS: dict[str, Change] = {
     "route: nothing crosses": no_crossing,
     "route: no end": no_end,
     "route: IPv6 forgotten": one_family_lost,
-    "filter: tenants may meet": both(lanes_know_all, accepting("LANEWAY-FORWARD", ":between-tenants")),
+    "filter: tenants may meet": both(
+        both(lanes_know_all, accepting("LANEWAY-FORWARD", ":between-tenants")),
+        accepting("LANEWAY-ISOLATE", ":between-tenants"),
+    ),
     "filter: neighbours unheard": without("LANEWAY-INPUT", ":neighbours"),
     "filter: the host is open": accepting("LANEWAY-INPUT", ":host"),
     "filter: others' gateways are open": both(

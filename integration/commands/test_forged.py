@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -80,7 +81,8 @@ def test_an_error_about_a_flow_of_anothers_goes_nowhere(
 _FORGED6 = """
 import socket, struct, sys
 source, to = (socket.inet_pton(socket.AF_INET6, each) for each in sys.argv[1:3])
-quoted = struct.pack(">IHBB", 6 << 28, 8, 17, 64) + source + to + struct.pack(">HHHH", 80, 5555, 8, 0)
+quoted = struct.pack(">IHBB", 6 << 28, 8, 17, 64) + source + to
+quoted += struct.pack(">HHHH", *map(int, sys.argv[4:6] or (80, 5555)), 8, 0)
 one = socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6)
 one.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"eth0")
 one.bind((sys.argv[3], 0, 0, socket.if_nametoindex("eth0")))
@@ -179,3 +181,53 @@ def test_nobody_speaks_as_its_gateway_in_a_flow_of_the_hosts(router: Throwaway, 
             router.run([*inside("acme-web"), sys.executable, "-c", _AS_THE_GATEWAY])
 
             assert provider() == "nothing"
+
+
+_CONNECTED = """
+import socket, sys
+to, port, own = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+one = socket.socket(socket.AF_INET6 if ":" in to else socket.AF_INET, socket.SOCK_DGRAM)
+one.settimeout(2)
+one.bind(("", own))
+one.connect((to, port))
+one.send(b"?")
+sys.stdin.readline()
+try:
+    print(one.recv(9).decode(), flush=True)
+except TimeoutError:
+    print("nothing", flush=True)
+except ConnectionRefusedError:
+    print("refused", flush=True)
+sys.stdin.readline()
+"""
+
+
+def what_comes(host: Throwaway, to: str, port: int, *error: str) -> str:
+    """Return what a program of the host's own hears of its datagram, for one after a tenant sent such an error."""
+    program = [*host.prefix, sys.executable, "-c", _CONNECTED, to, str(port), "5555"]
+    with talking(program) as asked:
+        if error:
+            time.sleep(0.3)
+            host.run([*inside("acme-web"), *error])
+        return asked()
+
+
+def test_no_tenant_is_heeded_about_flows_of_the_hosts_own(router: Throwaway, laneway: Laneway) -> None:
+    router.sh(PROVIDER + PROVIDER6)
+    apply(laneway, policy(publish='["5353:53/udp"]'))
+    link_local = router.sh(_LINK_LOCAL.format("acme-web")).split()[3].partition("/")[0]
+    own, six = "2001:db8:a::2", [sys.executable, "-c", _FORGED6]
+
+    with answering(router, "provider", "203.0.113.9", 80):
+        heard = [what_comes(router, "203.0.113.9", 80, *forged("192.0.2.2", "203.0.113.9", (5555, 80)))]
+    with answering(router, "provider", "2001:db8:ffff::9", 80):
+        for source in ("fd20::10", link_local):
+            error = (*six, own, "2001:db8:ffff::9", source, "5555", "80")
+            heard.append(what_comes(router, "2001:db8:ffff::9", 80, *error))
+    with answering(router, "globex-db", "10.30.0.10", 53):
+        heard.append(what_comes(router, "10.30.0.10", 53, *forged("10.30.0.1", "10.30.0.10", (5555, 53))))
+    assert heard == ["here"] * 4
+
+    # Whoever the host asks may say that nobody is there: a workload, and what is behind a published port.
+    for to, port in (("10.20.0.10", 99), ("fd20::10", 99), ("192.0.2.2", 5353), ("2001:db8:a::2", 5353)):
+        assert what_comes(router, to, port) == "refused", (to, port)

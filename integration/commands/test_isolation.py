@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from integration.commands.conftest import PROVIDER, PROVIDER6, answering, gets, inside, script
+from integration.commands.conftest import PROVIDER, PROVIDER6, answering, asked, gets, inside, script
 from integration.commands.listening import frame, hearing, mac_of
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ BOTH = (4, 6)
 OUTSIDE = {4: "203.0.113.9", 6: "2001:db8:ffff::9"}
 WEB = {4: "10.20.0.10", 6: "fd20::10"}
 APP = {4: "10.30.0.10", 6: "fd30::10"}
+GATEWAY = {4: "10.20.0.1", 6: "fd20::1"}
 CT = {4: "172.18.0.5", 6: "fd18::5"}
 CT_SENDS = {(each, protocol) for each in CT.values() for protocol in (1, 6, 17, 58)}
 
@@ -167,7 +168,12 @@ def test_others_reach_no_tenant_and_no_tenant_reaches_them(
     if other:
         edge.sh(on_both(FLUSHED, variant))
 
-    with hearing(edge, "acme-web") as web, hearing(edge, "ct") as container, hearing(edge, "globex-app") as app:
+    with (
+        hearing(edge, "acme-web") as web,
+        hearing(edge, "ct") as container,
+        hearing(edge, "globex-app") as app,
+        hearing(edge, "provider") as provider,
+    ):
         for family in BOTH:
             sends(edge, "ct", WEB[family], 80)
             sends(edge, "acme-web", CT[family], 80)
@@ -177,7 +183,11 @@ def test_others_reach_no_tenant_and_no_tenant_reaches_them(
         assert [each for each in web() if each.source in CT.values()] == []
         assert [each for each in container() if each.source.startswith(("10.20.", "fd20:"))] == []
         assert [each for each in app() if each.source.startswith(("10.20.", "fd20:"))] == []
+        assert [each for each in provider() if each.to in APP.values()] == []
 
+    for family in BOTH:
+        with answering(edge, None, GATEWAY[family], 7777):
+            assert asked(edge, GATEWAY[family], 7777) == ""
     assert damage.endswith(NO_RULES) or passes(edge)
 
 
@@ -195,7 +205,17 @@ def test_without_the_rules_such_packets_would_have_been_seen(edge: Throwaway, va
         assert {*WEB.values()} <= {each.source for each in provider()}
         assert {*APP.values()} <= {each.source for each in web()} & ends
 
-    edge.sh(on_both(f"{ACCEPTS}\n{gone}TO\n{gone}FROM\n{{t}}-{{v}} -t mangle -F LANEWAY-MARK", variant))
+    new = "{t}-{v} -t mangle -F LANEWAY-"
+    edge.sh(on_both(f"{ACCEPTS}\n{new}NEW\n{new}HOST", variant))
+    with hearing(edge, "provider") as provider:
+        for family in BOTH:
+            sends(edge, "acme-web", APP[family], 80)
+            with answering(edge, None, GATEWAY[family], 7777):
+                assert gets(edge, GATEWAY[family], 7777, "here")
+        time.sleep(0.3)
+        assert {*APP.values()} <= {each.to for each in provider()}
+
+    edge.sh(on_both(f"{gone}TO\n{gone}FROM\n{new}MARK", variant))
     with hearing(edge, "ct") as container, hearing(edge, "acme-web") as web:
         for family in BOTH:
             sends(edge, "ct", WEB[family], 80)

@@ -34,9 +34,9 @@ DAMAGE = {
         "iptables-{v} -R LANEWAY-FORWARD 3 -m comment --comment lw:-:other -j ACCEPT", (("chains", "LANEWAY-FORWARD"),)
     ),
     "a pin that looks at where packets came from": Damage(
-        "rule=$(iptables-{v} -t mangle -S LANEWAY-ISOLATE | grep -n north:pin); eval iptables-{v} -t mangle"
-        " -R LANEWAY-ISOLATE $((${rule%%:*} - 1)) $(echo $rule | cut -d' ' -f3- | sed 's/-o eth0/-i eth0/')",
-        (("chains", "LANEWAY-ISOLATE"),),
+        "rule=$(iptables-{v} -S LANEWAY-FORWARD | grep -n north:pin); eval iptables-{v} -R LANEWAY-FORWARD"
+        " $((${rule%%:*} - 1)) $(echo $rule | cut -d' ' -f3- | sed 's/-o eth0/-i eth0/')",
+        (("chains", "LANEWAY-FORWARD"),),
     ),
     "marks saved where they were restored": Damage(
         "iptables-{v} -t mangle -R LANEWAY-MARK 1 -j CONNMARK --save-mark --nfmask 0xffff0000 --ctmask 0xffff0000",

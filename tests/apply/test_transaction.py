@@ -160,7 +160,7 @@ def test_a_host_that_does_not_keep_what_it_is_given_is_refused() -> None:
 
     kernel.run = lying  # type: ignore[method-assign]
 
-    with pytest.raises(HostRefused, match=r"20 objects read back are not as they were written"):
+    with pytest.raises(HostRefused, match=r"24 objects read back are not as they were written"):
         apply(kernel, crowd(1))
 
     assert kernel.read() == HostState()

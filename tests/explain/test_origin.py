@@ -56,7 +56,7 @@ def test_each_step_out_has_its_line(here: Ground) -> None:
         ("mangle PREROUTING", "[[tenants.acme.classes]]"),
         ("ip rule", 'uplinks = ["north", "south"]'),
         ("route", 'gateways = ["198.51.100.1"]'),
-        ("mangle FORWARD", "[uplinks.south]"),
+        ("filter FORWARD", "[uplinks.south]"),
         ("filter FORWARD", "[uplinks.south]"),
         ("nat POSTROUTING", "[uplinks.south]"),
     ]

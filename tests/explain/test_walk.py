@@ -28,7 +28,7 @@ def test_a_class_takes_a_packet_to_its_lane_and_the_answer_comes_back_by_it() ->
         "mangle PREROUTING: marks it [lw:acme:class-bulk]",
         "ip rule: looks into table 20018 [10589]",
         "route: leads to eth1 by 198.51.100.1",
-        "mangle FORWARD: passes [lw:south:pin]",
+        "filter FORWARD: passes [lw:south:pin]",
         "filter FORWARD: passes [lw:south:out]",
         "nat POSTROUTING: leaves as 198.51.100.2 [lw:south:snat]",
         "out: leaves by eth1 as 198.51.100.2",
@@ -274,7 +274,7 @@ def test_flushed_fib_rules_end_at_the_pin() -> None:
 
     assert steps(found.forward)[-2:] == [
         "route: leads to eth0 by 192.0.2.1",
-        "mangle FORWARD: drops it [lw:north:pin]",
+        "filter FORWARD: refuses it with icmp-admin-prohibited [lw:north:pin]",
     ]
 
 
@@ -318,7 +318,8 @@ REFUSED = 0x100000
 
 def test_a_mark_set_by_the_answer_does_not_keep_the_host_from_the_tenant() -> None:
     here = ground()
-    # Without the rule that keeps classes from answers to the host, the answer is given the mark of what is refused.
+    # Without what marks the flow when it begins, and the rule that keeps classes from answers to the host, the answer
+    # is given the mark of what is refused.
     key = ChainKey(4, XtTable.MANGLE, "LANEWAY-CLASS")
     chain = tuple(rule for rule in here.terrain.state.chains[key] if not rule[-1].endswith(":answer"))
     own = ChainKey(4, XtTable.MANGLE, "LANEWAY-CLASS-OF.2")
@@ -331,6 +332,7 @@ def test_a_mark_set_by_the_answer_does_not_keep_the_host_from_the_tenant() -> No
         **here.terrain.state.chains,
         key: chain,
         own: everything,
+        ChainKey(4, XtTable.MANGLE, "LANEWAY-NEW"): (),
     }
 
     found = walk(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from laneway.compile.names import CLASS_OF, ISOLATE, src_set
+from laneway.compile.names import CLASS_OF, FORWARD, src_set
 from laneway.errors import Conflict
 from laneway.state.chains import ChainKey, ChainRule, Mark, OutInterface, XtTable
 from laneway.state.prefix import FAMILIES
@@ -41,7 +41,7 @@ def refuse_crossovers(observed: HostState, desired: HostState, lanes: Lanes) -> 
 
 def _interfaces(state: HostState, field: MarkField) -> Iterator[tuple[int, str]]:
     """Yield number and interface of the uplinks, as the walls say it; where somebody flushed those, the routes do."""
-    walls = [state.chains.get(ChainKey(family, XtTable.MANGLE, ISOLATE), ()) for family in FAMILIES]
+    walls = [state.chains.get(ChainKey(family, XtTable.FILTER, FORWARD), ()) for family in FAMILIES]
     for rule in chain(*walls):
         match rule:
             case ChainRule((OutInterface(name), Mark(mark, True)), _):

@@ -10,8 +10,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from laneway.compile.marking import NEIGHBOUR_DISCOVERY, TENANTS
-from laneway.compile.names import FORWARD, INPUT, UNMARKED, USER, allow_set, comment, host_set, net_set, src_set
+from laneway.compile.marking import NEIGHBOUR_DISCOVERY, TENANTS, TO_TENANTS
+from laneway.compile.names import (
+    FORWARD,
+    INPUT,
+    UNMARKED,
+    USER,
+    allow_set,
+    comment,
+    host_set,
+    net_set,
+    src_set,
+)
 from laneway.compile.sets import ICMP
 from laneway.lanes.field import HOST_OWNER
 from laneway.state.chains import (
@@ -29,12 +39,10 @@ from laneway.state.chains import (
     OutInterface,
     Protocol,
     Reject,
-    ToGroup,
     ToLocal,
     Verdict,
     XtTable,
 )
-from laneway.state.links import GROUP
 from laneway.state.prefix import FAMILIES, IPV4, IPV6
 
 if TYPE_CHECKING:
@@ -46,7 +54,6 @@ if TYPE_CHECKING:
 REFUSED = {IPV4: Reject("icmp-admin-prohibited"), IPV6: Reject("icmp6-adm-prohibited")}
 """A refusal the sender understands at once (RFC 1812 5.2.7.1, RFC 4443 3.1)."""
 
-TO_TENANTS = ToGroup(GROUP)
 KNOWN = CtState(("RELATED", "ESTABLISHED"))
 TRACKED = CtState(("NEW", "RELATED", "ESTABLISHED"))
 
@@ -75,6 +82,11 @@ def _forward(scene: Scene, family: int) -> Iterator[ChainRule]:
     # As early as can be: most packets get no further. By which link, and translated, mangle has asked of each.
     yield ChainRule((TENANTS, KNOWN), Verdict.ACCEPT)
     yield ChainRule((TO_TENANTS, KNOWN), Verdict.ACCEPT)
+    for way in scene.ways:
+        # Somebody flushed our FIB rules: a lane leaves by its own uplink or not at all.
+        other = Mark(field.by_uplink(way.number), negated=True)
+        leaves = OutInterface(way.uplink.interface)
+        yield ChainRule((leaves, other), refused, comment(way.uplink.name, "pin"))
     yield BRIDGED
     # NAT leaves alone what conntrack cannot place: it would go out with its private source.
     yield ChainRule((TENANTS, CtState(("INVALID",))), Verdict.DROP, comment("-", "invalid"))

@@ -1,4 +1,4 @@
-"""What keeps tenants apart where others write nothing: in mangle FORWARD, before filter and apart from it.
+"""What keeps tenants apart where others write nothing: in mangle FORWARD and POSTROUTING, around filter.
 
 An ACCEPT of others before ours in FORWARD (container software puts one there with each network that it makes), or an
 `iptables -F`, takes away what filter holds. What stands here holds on, in whichever variant of iptables that ACCEPT is:
@@ -14,8 +14,8 @@ An ACCEPT of others before ours in FORWARD (container software puts one there wi
   has left (it is confirmed) nat has not had its say, so that one may be as it is.
 
 All of it is the same for one tenant and for thousands. A packet of a known flow that leaves meets three rules here, and
-those that filter had for it before are there no more. REJECT is not to be had in mangle: what is refused in the
-course of things is left to filter, and what is dropped here is what no policy lets happen.
+those that filter had for it before are there no more. REJECT is not to be had in mangle. So what begins, and may not,
+is left for filter to refuse, and dropped on its way out (POSTROUTING) when filter is gone or somebody accepted it.
 """
 
 from __future__ import annotations
@@ -23,17 +23,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from laneway.compile.dispatch import ByOwner, Entry, dispatch
-from laneway.compile.marking import TENANTS
+from laneway.compile.marking import TENANTS, TO_TENANTS
 from laneway.compile.names import (
+    BEGINNING,
     BETWEEN,
     FROM_UNMARKED,
+    HOST_SERVICES,
+    HOSTS_FLOW,
     ISOLATE,
     LEAVING,
+    NO_ANSWER,
     OWN_SOURCES,
     TO_UNMARKED,
     UNMARKED_ISOLATE,
     USER,
     comment,
+    host_set,
     net_set,
     src_set,
 )
@@ -46,19 +51,23 @@ from laneway.state.chains import (
     ChainKey,
     ChainRule,
     Confirmed,
+    ConnMark,
     CtDirection,
     CtState,
+    FromLocal,
     FromPrefix,
     InSet,
     Jump,
     JumpKey,
+    MapMark,
     Mark,
     OutInterface,
-    ToGroup,
+    SaveMark,
+    SetConnMark,
+    ToLocal,
     Verdict,
     XtTable,
 )
-from laneway.state.links import GROUP
 from laneway.state.prefix import FAMILIES, Prefix, leading, of_address
 
 if TYPE_CHECKING:
@@ -67,11 +76,9 @@ if TYPE_CHECKING:
     from laneway.compile.scene import Resident, Scene, Way
     from laneway.state.host import HostState
 
-TO_TENANTS = ToGroup(GROUP)
-
 
 def isolate(scene: Scene, state: HostState) -> None:
-    """Add the chains of mangle FORWARD to `state`."""
+    """Add the chains of mangle FORWARD and POSTROUTING to `state`."""
     for family in FAMILIES:
         chains: dict[str, Chain] = {
             USER: (),
@@ -81,9 +88,15 @@ def isolate(scene: Scene, state: HostState) -> None:
             TO_UNMARKED: _to_unmarked(),
             BETWEEN: _between(scene, family),
             **_leaving(scene, family),
+            BEGINNING: tuple(_beginning(scene, family)),
+            HOSTS_FLOW: _hosts_flow(scene, family),
+            HOST_SERVICES: tuple(_host_services(scene, family)),
+            NO_ANSWER: _no_answer(scene),
         }
         state.chains.update({ChainKey(family, XtTable.MANGLE, name): rules for name, rules in chains.items()})
         state.jumps[JumpKey(family, XtTable.MANGLE, "FORWARD", ISOLATE)] = BaseJump()
+        state.jumps[JumpKey(family, XtTable.MANGLE, "INPUT", HOST_SERVICES)] = BaseJump((TENANTS,))
+        state.jumps[JumpKey(family, XtTable.MANGLE, "POSTROUTING", BEGINNING)] = BaseJump((CtState(("NEW",)),))
 
 
 def _isolate(scene: Scene) -> Iterator[ChainRule]:
@@ -93,12 +106,15 @@ def _isolate(scene: Scene) -> Iterator[ChainRule]:
         yield from _known_by(way, Mark(field.by_uplink(way.number)))
     yield ChainRule((TENANTS, TO_TENANTS), Jump(BETWEEN, goto=True))
     yield ChainRule((TO_TENANTS,), Verdict.RETURN)
+    # What begins is refused by filter, and if not there, on its way out (marking.py).
+    known = CtState(("NEW",), negated=True)
     for way in scene.ways:
         # Somebody flushed our FIB rules: a lane leaves by its own uplink or not at all.
-        other = Mark(field.by_uplink(way.number), negated=True)
-        yield ChainRule((OutInterface(way.uplink.interface), other), Verdict.DROP, comment(way.uplink.name, "pin"))
+        other = (OutInterface(way.uplink.interface), known, Mark(field.by_uplink(way.number), negated=True))
+        yield ChainRule(other, Verdict.DROP, comment(way.uplink.name, "pin"))
     for way in scene.ways:
         yield ChainRule((OutInterface(way.uplink.interface), TENANTS), Jump(LEAVING, goto=True))
+    yield ChainRule((CtState(("NEW",)),), Verdict.RETURN, comment("-", "first"))
     yield ChainRule((TENANTS,), Verdict.DROP, comment("-", "elsewhere"))
 
 
@@ -189,3 +205,56 @@ def _own_source_rules(resident: Resident, family: int) -> Iterator[ChainRule]:
             yield ChainRule((FromPrefix(of_address(address)), *matches), Verdict.ACCEPT, note)
         if not uplink_address(lane.way, family)[1]:
             yield ChainRule(matches, Verdict.DROP, comment(resident.tenant.name, "untranslated"))
+
+
+def _host_services(scene: Scene, family: int) -> Iterator[ChainRule]:
+    """Yield what a tenant's new flow to the host meets before filter says the same with an error.
+
+    Where filter is gone, or others' ACCEPT comes first, the flow gets no answer (marking.py), and none of its packets
+    but the first gets in: filter must see that one to refuse it.
+    """
+    field = scene.lanes.field
+    refused = (Mark(field.by_uplink(0)), Mark(field.unmarked, negated=True), Mark(field.crossing, negated=True))
+    yield ChainRule((*refused, CtDirection("ORIGINAL"), Confirmed()), Verdict.DROP, comment("-", "host"))
+    yield ChainRule((CtState(("NEW",), negated=True),), Verdict.RETURN)
+    others = (InSet(net_set(family), "dst"), ToLocal(on_arrival_link=True, negated=True))
+    yield ChainRule(others, Jump(NO_ANSWER, goto=True), comment("-", "others-gateway"))
+    yield ChainRule((InSet(host_set(family), "src,dst"),), Verdict.RETURN, comment("-", "host-access"))
+    yield ChainRule((), Jump(NO_ANSWER, goto=True), comment("-", "host"))
+
+
+def _no_answer(scene: Scene) -> Chain:
+    note = comment("-", "no-answer")
+    return (
+        ChainRule((Confirmed(),), Verdict.DROP, comment("-", "host")),
+        ChainRule((), SetConnMark(scene.lanes.field.by_uplink(0)), note),
+    )
+
+
+def _beginning(scene: Scene, family: int) -> Iterator[ChainRule]:
+    """Yield what is asked of new flows when filter has let them pass, or somebody before it.
+
+    Filter refuses the same with an error, which mangle cannot. That the host's own flows to tenants are marked here
+    and not in OUTPUT: here it is known which workload a published port leads to, and by which bridge.
+    """
+    field = scene.lanes.field
+    own = (TO_TENANTS, ConnMark(field.unmarked), FromLocal())
+    yield ChainRule(own, Jump(HOSTS_FLOW, goto=True), comment("-", "host"))
+    yield ChainRule((TO_TENANTS,), Verdict.RETURN)
+    yield ChainRule((Mark(field.unmarked),), Verdict.RETURN)
+    yield ChainRule((Mark(field.by_owner(HOST_OWNER)),), Verdict.RETURN)
+    yield ChainRule((InSet(net_set(family), "dst"),), Verdict.DROP, comment("-", "not-here"))
+    yield ChainRule((CtState(("DNAT",)),), Verdict.DROP, comment("-", "to-others"))
+    for way in scene.ways:
+        by_it = (OutInterface(way.uplink.interface), Mark(field.by_uplink(way.number)))
+        yield ChainRule(by_it, Verdict.RETURN, comment(way.uplink.name, "out"))
+    yield ChainRule((), Verdict.DROP, comment("-", "elsewhere"))
+
+
+def _hosts_flow(scene: Scene, family: int) -> Chain:
+    """Return what gives a flow of the host's own to a tenant that tenant's mark, before the first error about it."""
+    note = comment("-", "host")
+    return (
+        ChainRule((), MapMark(src_set(family), "dst,dst"), note),
+        ChainRule((), SaveMark(scene.lanes.field.mask), note),
+    )

@@ -54,6 +54,7 @@ from laneway.state.chains import (
     SaveMark,
     SetConnMark,
     SetMark,
+    ToGroup,
     ToLocal,
     ToPorts,
     ToPrefix,
@@ -77,6 +78,10 @@ NEIGHBOUR_DISCOVERY = (133, 135, 136)
 
 UNSPECIFIED = prefix("::/128")
 TENANTS = FromGroup(GROUP)
+TO_TENANTS = ToGroup(GROUP)
+
+_LINK_LOCAL = ChainRule((FromPrefix(LINK_LOCAL),), Verdict.RETURN, comment("-", "link-local"))
+"""Link-local traffic never leaves its link, so no lane can carry it."""
 
 
 def mark_packets(scene: Scene, state: HostState) -> None:
@@ -129,14 +134,13 @@ def _mark(scene: Scene, family: int) -> Iterator[ChainRule]:
     # One rule for nearly all that tenants send in known flows.
     yield ChainRule((TENANTS, marked, CtState(("RELATED",), negated=True)), Verdict.RETURN)
     yield ChainRule((marked,), Jump(KNOWN, goto=True))
-    if family == IPV6:
-        # Link-local traffic never leaves its link, so no lane can carry it.
-        yield ChainRule((FromPrefix(LINK_LOCAL),), Verdict.RETURN, comment("-", "link-local"))
     yield ChainRule((TENANTS,), Jump(FROM, goto=True), comment("-", "tenants"))
     # What follows is about flows that begin. One that conntrack knows, and no mark goes with, is the host's or others'
     # and stays what it is.
     yield ChainRule((CtState(("NEW",), negated=True),), Verdict.RETURN)
     yield ChainRule((InInterface("lo"),), Verdict.RETURN, comment("-", "host"))
+    if family == IPV6:
+        yield _LINK_LOCAL
     # Somebody else who begins one as a tenant, by an uplink or by any other link: the tenant would be part of it.
     yield ChainRule((InSet(net_set(family), "src"),), Verdict.DROP, comment("-", "tenant-source"))
     for way in scene.ways:
@@ -182,12 +186,14 @@ def _related(scene: Scene, family: int) -> Chain:
 def _from_tenants(scene: Scene, family: int) -> Iterator[ChainRule]:
     field = scene.lanes.field
     not_refused = Mark(field.by_uplink(0), negated=True)
+    # An ICMP error is part of the flow it quotes, which has no lane: it is the host's own, or others'. What the host
+    # begins with a tenant has that tenant's mark from its first packet on, so that this one is forged.
+    yield ChainRule((CtState(("RELATED",)),), Verdict.DROP, comment("-", "related"))
     if family == IPV6:
+        yield _LINK_LOCAL
         # The gateway's address is in the tenant's prefix, but the host's: the answers would reach the host's own
         # services. Of IPv4 the kernel takes no such source (fib_validate_source).
         yield ChainRule((FromLocal(),), Verdict.DROP, comment("-", "host-source"))
-    # An ICMP error is part of the flow it quotes, which has no lane: the host may have it, nobody else.
-    yield ChainRule((CtState(("RELATED",)),), Verdict.RETURN, comment("-", "related"))
     yield ChainRule((), MapMark(src_set(family), "src,src"), comment("-", "tenant"))
     if any(each.tenant.classes for each in scene.residents):
         yield ChainRule((), Jump(CLASS), comment("-", "classes"))
@@ -218,7 +224,10 @@ def _answers(scene: Scene, family: int) -> Chain:
     # What is for a tenant finds its way home in the crossing lane, which leads nowhere else: prefixes behind a workload
     # are in no table but the lanes', whose defaults are left when a bridge went down and came up. So do the host's own
     # errors: with the mark of the flow that they are about (nf_conntrack_attach) they would be refused as it was.
+    refused = (ConnMark(field.by_uplink(NO_UPLINK)), known, ConnMark(field.crossing, negated=True))
     return (
+        # What the host would say in a flow that a tenant may not have, errors apart (isolation.py).
+        ChainRule((*refused, CtState(("ESTABLISHED",)), CtDirection("REPLY")), Verdict.DROP, comment("-", "host")),
         ChainRule((known,), RestoreMark(field.mask), comment("-", "answer")),
         ChainRule((InSet(net_set(family), "dst"),), SetMark(field.crossing), comment("-", "to-tenant")),
     )

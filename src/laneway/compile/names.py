@@ -24,7 +24,19 @@ TAKE = "LANEWAY-TAKE."
 """With an uplink number: the chain that gives the packets of a class that uplink; 0: of one that refuses them."""
 
 IN = "LANEWAY-IN"
+HOST_SERVICES = "LANEWAY-HOST"
+"""What tenants send to the host, in mangle."""
+
+NO_ANSWER = f"{HOST_SERVICES}.REFUSED"
+
 OUT = "LANEWAY-OUT"
+
+BEGINNING = "LANEWAY-NEW"
+"""New flows on their way out of the host."""
+
+HOSTS_FLOW = f"{BEGINNING}.HOST"
+"""Those of the host's own to a tenant."""
+
 DNAT = "LANEWAY-DNAT"
 SNAT = "LANEWAY-SNAT"
 OWN_SNAT = "LANEWAY-OWN-SNAT"

@@ -145,7 +145,7 @@ class Hook(NamedTuple):
         """Change the packet's mark or the flow's; a change to what it was already is not worth a word."""
         skb, flow = self.skb, self.skb.flow
         before = (skb.mark, flow.mark if flow else 0)
-        entry, effect = None, "marks it"
+        entry, effect, decides = None, "marks it", not isinstance(rule.target, SaveMark)
         match rule.target:
             case SetMark(mark):
                 skb.mark = _changed(skb.mark, mark)
@@ -164,10 +164,11 @@ class Hook(NamedTuple):
                 effect = "remembers the mark for the flow"
                 flow.mark = (flow.mark & ~mask & ALL_BITS) ^ (skb.mark & mask)
             case SetConnMark(mark) if flow is not None:
-                effect = "remembers the lane for the answers"
+                effect = "remembers the lane for the answers" if mark.value else "lets the flow have no answers"
+                decides = bool(mark.value)
                 flow.mark = _changed(flow.mark, mark)
         after = (skb.mark, flow.mark if flow else 0)
-        minor = after == before or isinstance(rule.target, SaveMark)
+        minor = after == before or not decides
         told = after[1] if isinstance(rule.target, SaveMark | SetConnMark) else skb.mark
         self.trail.add(self.stage, effect, place, entry=entry, mark=told, minor=minor)
 

@@ -25,7 +25,7 @@ def rebuild(observed: HostState, field: MarkField) -> Leases:
         if mark is not None and entry.iface in tenants
     }
     uplinks = {}
-    for rule in observed.chains.get(ChainKey(IPV4, XtTable.MANGLE, "LANEWAY-ISOLATE"), ()):
+    for rule in observed.chains.get(ChainKey(IPV4, XtTable.FILTER, "LANEWAY-FORWARD"), ()):
         if isinstance(rule, ChainRule) and rule.comment.endswith(":pin"):
             for match in rule.matches:
                 if isinstance(match, Mark) and match.mark.mask == field.uplink_mask:
