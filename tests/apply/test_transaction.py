@@ -17,6 +17,7 @@ from laneway.apply.target import target
 from laneway.apply.transaction import Outcome, RollbackIncomplete, transact
 from laneway.errors import Conflict, HostRefused, StepFailed
 from laneway.lanes.leases import PATH
+from laneway.plan.plan import plan
 from laneway.plan.steps import Op
 from laneway.policy.model import PolicySet
 from laneway.state.host import HostState
@@ -82,13 +83,17 @@ def test_a_failure_at_any_step_leaves_the_host_as_it_was(fail_at: int) -> None:
     assert kernel.sysctls == FakeKernel().sysctls
 
 
-def changes() -> int:
+def changes() -> tuple[Step, ...]:
     kernel = FakeKernel()
     apply(kernel, world(tenant("acme", 1), tenant("globex", 2)))
-    return len(apply(kernel, world(tenant("acme", 3), tenant("initech", 4))).steps)
+    return apply(kernel, world(tenant("acme", 3), tenant("initech", 4))).steps
 
 
-@pytest.mark.parametrize("fail_at", range(changes()))
+def inside_acme(step: Step) -> bool:
+    return getattr(step.key, "netns", "") == "acme-web"
+
+
+@pytest.mark.parametrize("fail_at", [at for at, step in enumerate(changes()) if not inside_acme(step)])
 def test_a_failure_in_a_change_goes_back_to_the_old_policy(fail_at: int) -> None:
     kernel = FakeKernel()
     apply(kernel, world(tenant("acme", 1), tenant("globex", 2)))
@@ -99,6 +104,21 @@ def test_a_failure_in_a_change_goes_back_to_the_old_policy(fail_at: int) -> None
         apply(kernel, world(tenant("acme", 3), tenant("initech", 4)))
 
     assert kernel.read() == before
+
+
+@pytest.mark.parametrize("fail_at", [at for at, step in enumerate(changes()) if inside_acme(step)])
+def test_a_failure_inside_a_workload_that_was_there_is_told_of_it_and_the_rest_is_done(fail_at: int) -> None:
+    kernel = FakeKernel()
+    apply(kernel, world(tenant("acme", 1), tenant("globex", 2)))
+    kernel.fail_at = kernel.done + fail_at
+
+    outcome = apply(kernel, world(tenant("acme", 3), tenant("initech", 4)))
+
+    assert list(outcome.workloads) == ["acme-web"]
+    assert outcome.workloads["acme-web"].endswith(": injected")
+    desired = target(world(tenant("acme", 3), tenant("initech", 4)), kernel.read(), kernel.facts(["eth0"])).desired
+    assert [inside_acme(step) for step in plan(desired, kernel.read())] == [True]
+    assert not [step for step in outcome.steps if step == changes()[fail_at]]
 
 
 def destruction() -> int:

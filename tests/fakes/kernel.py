@@ -73,6 +73,15 @@ class FakeKernel:
             self._do(step)
             self.done += 1
 
+    def attempt(self, steps: Sequence[Step]) -> tuple[StepFailed, ...]:
+        failures: list[StepFailed] = []
+        for step in steps:
+            try:
+                self.run([step])
+            except StepFailed as failure:
+                failures.append(failure)
+        return tuple(failures)
+
     def _do(self, step: Step) -> None:
         mapping = self.state.kinds()[step.kind]
         if step.op == Op.DELETE:

@@ -6,6 +6,7 @@ import time
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+from laneway.apply.lots import Doer
 from laneway.errors import Exit, LanewayError
 from laneway.plan.implied import without_links
 from laneway.plan.plan import plan
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from laneway.apply.ports import Kernel
     from laneway.plan.steps import Step
+    from laneway.plan.workloads import Workloads
     from laneway.state.facts import Variant
 
 TROUBLE = (LanewayError, OSError, MemoryError)
@@ -63,31 +65,39 @@ def go_back(  # noqa: PLR0913  what a way back is about, by name
     done: Sequence[Step],
     *,
     cause: BaseException,
+    workloads: Workloads,
     forget: Callable[[Sequence[Step]], None] = lambda _: None,
     variant: Variant | None = None,
 ) -> tuple[Step, ...]:
     """Make the host hold `before` again, and return every step that took.
 
     Before ways to workloads go, `forget` is given the steps, for the flows that they leave astray.
+    What is inside `workloads` is put back once, as far as it goes.
     What belongs to interfaces that are gone cannot be put back, and is left out in the later attempts. Raises
     RollbackIncomplete, caused by `cause` as well, with what is left; `done` serves where the host cannot be read.
     """
     taken: list[Step] = []
     trouble: BaseException | None = None
     remaining: tuple[Step, ...] | None = None
+    tried = False
     for attempt in range(ATTEMPTS):
         try:
             aim = before if attempt < ATTEMPTS // 2 else attainable(before, kernel)
-            remaining = plan(aim, kernel.read())
+            seen = kernel.read()
+            remaining = plan(aim, seen)
         except TROUBLE as error:
             trouble = error
             time.sleep(_PAUSE * 2**attempt)
             continue
-        if not remaining:
+        must, lacking = workloads.left(remaining, seen)
+        if not must and (tried or not lacking):
             return tuple(taken)
         taken += remaining
-        trouble = _do_what_goes(kernel, remaining, forget) or trouble
-    left, trouble = _left(kernel, before, done, trouble)
+        met = _do_what_goes(kernel, remaining, workloads, forget)
+        tried, trouble = met is None, met or trouble
+    left, trouble = _left(kernel, before, done, trouble, workloads)
+    if not left:
+        return tuple(taken)
     why = f": {trouble}" if trouble else ""
     raise RollbackIncomplete(
         f"{cause}\nGoing back failed as well, {len(left)} steps are left{why}", left, variant
@@ -95,29 +105,37 @@ def go_back(  # noqa: PLR0913  what a way back is about, by name
 
 
 def _left(
-    kernel: Kernel, before: HostState, done: Sequence[Step], trouble: BaseException | None
+    kernel: Kernel, before: HostState, done: Sequence[Step], trouble: BaseException | None, workloads: Workloads
 ) -> tuple[tuple[Step, ...], BaseException | None]:
-    """Return what is left to do, as the host says, or where it says nothing, as far as is known; and the trouble."""
+    """Return what is left to do, as the host says, or where it says nothing, as far as is known; and the trouble.
+
+    That workloads alone lack something is nothing that is left to do.
+    """
     try:
-        return plan(before, kernel.read()), trouble
+        seen = kernel.read()
+        remaining = plan(before, seen)
+        return remaining if workloads.left(remaining, seen)[0] else (), trouble
     except TROUBLE as error:
         remaining = plan(before, after(before, done))
-        _do_what_goes(kernel, remaining, lambda _: None)
+        _do_what_goes(kernel, remaining, workloads, lambda _: None)
         return remaining, error
 
 
-def _do_what_goes(kernel: Kernel, steps: Sequence[Step], forget: Callable[[Sequence[Step]], None]) -> Exception | None:
+def _do_what_goes(
+    kernel: Kernel, steps: Sequence[Step], workloads: Workloads, forget: Callable[[Sequence[Step]], None]
+) -> Exception | None:
     """Do every step that can be done, and return why the last of the others could not."""
     trouble: Exception | None = None
+    doer = Doer(kernel, workloads)
     for lot in lots(steps):
         if ways_go(lot):
             forget(steps)
         try:
-            kernel.run(lot)
+            doer.run(lot)
         except TROUBLE as error:
             trouble = error
             if lot[0].kind not in _WHOLE:
-                for step in lot:
+                for step in doer.must(lot):
                     trouble = _refusal_of(kernel, step) or trouble
     return trouble
 

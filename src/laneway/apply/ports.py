@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
+    from laneway.errors import StepFailed
     from laneway.plan.steps import Step
     from laneway.state.chains import Chain, ChainKey
     from laneway.state.facts import Foreign, HostFacts
@@ -29,6 +30,9 @@ class Kernel(Protocol):
 
     def run(self, steps: Sequence[Step]) -> None:
         """Do `steps` in order; raises StepFailed at the first that fails, with those before it done."""
+
+    def attempt(self, steps: Sequence[Step]) -> tuple[StepFailed, ...]:
+        """Do of `steps`, which are about workloads, what can be done, and return the failures of the others."""
 
     def read_back(self, inside: Collection[str], chains: Mapping[ChainKey, Chain]) -> ReadBack:
         """Return what the host holds after steps, of network namespaces those `inside`; `read` was called before them.

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from laneway.apply.ports import Kernel
+    from laneway.errors import StepFailed
     from laneway.plan.steps import Step
     from laneway.policy.model import HostSettings, PolicySet
     from laneway.state.chains import Chain, ChainKey
@@ -57,6 +58,10 @@ class SavedHost:
         return self.others
 
     def run(self, steps: Sequence[Step]) -> None:
+        """Raise UsageError."""
+        raise UsageError(f"a saved state cannot be changed, and {len(steps)} steps were to")
+
+    def attempt(self, steps: Sequence[Step]) -> tuple[StepFailed, ...]:
         """Raise UsageError."""
         raise UsageError(f"a saved state cannot be changed, and {len(steps)} steps were to")
 

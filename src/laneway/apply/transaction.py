@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
 from laneway.apply.going_back import TROUBLE, RollbackIncomplete, go_back, lots, ways_go
+from laneway.apply.lots import Doer
 from laneway.apply.signals import held, waiting
 from laneway.errors import HostRefused, LanewayError, StepFailed
 from laneway.plan.flows import closed_flows, moved_flows
@@ -14,9 +15,10 @@ from laneway.plan.plan import plan
 from laneway.plan.reach import reached, without_unreached
 from laneway.plan.standing import Standing
 from laneway.plan.words import describe
+from laneway.plan.workloads import Workloads
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from laneway.apply.ports import Kernel, Ledger
     from laneway.lanes.field import MarkField
@@ -41,6 +43,8 @@ class Outcome:
     """What a transaction did."""
 
     steps: tuple[Step, ...]
+    workloads: Mapping[str, str] = field(default_factory=dict)
+    """Workloads that are not as they should be, by their network namespaces, and why."""
 
     @property
     def changed(self) -> bool:
@@ -76,8 +80,12 @@ def transact(  # noqa: PLR0913  what a transaction is about, by name
     progress: Callable[[int, int], None] = lambda _done, _total: None,
     ledger: Ledger | None = None,
     variant: Variant | None = None,
+    best_effort: Collection[str] | None = None,
 ) -> Outcome:
     """Make the host hold `desired`, or leave it as `observed`.
+
+    What is inside the network namespaces `best_effort`, by default those that are there, is done as far as it goes:
+    that something of it cannot be done is told of the workload, and keeps nothing else from being done.
 
     Raises HostRefused when a step failed, or somebody asked to end, and the host is as it was, RollbackIncomplete
     when even that failed, with commands for that `variant` of iptables. From the first step to the last, a signal that
@@ -85,6 +93,8 @@ def transact(  # noqa: PLR0913  what a transaction is about, by name
     """
     ledger = ledger or NoLedger()
     steps = plan(desired, observed)
+    workloads = Workloads(observed.netns if best_effort is None else best_effort, observed, desired)
+    doer = Doer(kernel, workloads)
     with held():
         origins = [(steps, observed)] if steps else []
         earlier = ledger.interrupted()
@@ -95,25 +105,26 @@ def transact(  # noqa: PLR0913  what a transaction is about, by name
         done: list[Step] = []
         try:
             forget = partial(_forget, kernel, origins, desired, field)
-            _run(kernel, steps, done, progress=progress, ledger=ledger, forget=forget)
-            if steps:
-                _prove(kernel, desired, steps)
+            _run(doer, steps, done, progress=progress, ledger=ledger, forget=forget)
+            lacking = _prove(kernel, desired, steps, workloads) if steps else {}
             forget()
             if steps:
                 _heed("after the last step")
             ledger.keep()
         except BaseException as error:  # a bug must not leave half a plan behind either
             again = partial(_forget_again, kernel, observed, desired, field)
-            again(go_back(kernel, observed, done, cause=error, forget=again, variant=variant))
+            again(go_back(kernel, observed, done, cause=error, workloads=workloads, forget=again, variant=variant))
             ledger.drop()
             if isinstance(error, (*TROUBLE, KeyboardInterrupt)):
                 raise _refusal(error) from error
             raise
-    return Outcome(steps)
+    not_done = frozenset((step.kind, step.key) for each in lacking.values() for step in each)
+    told = {name: doer.reasons.get(name) or f"{describe(each[0])}: it did not stay" for name, each in lacking.items()}
+    return Outcome(tuple(step for step in steps if (step.kind, step.key) not in not_done), told)
 
 
 def _run(  # noqa: PLR0913  it is the middle of `transact`
-    kernel: Kernel,
+    doer: Doer,
     steps: Sequence[Step],
     done: list[Step],
     *,
@@ -135,7 +146,7 @@ def _run(  # noqa: PLR0913  it is the middle of `transact`
         _heed(f"before step {len(done) + 1} of {len(steps)}: {describe(lot[0])}")
         start = len(done)
         done += lot
-        kernel.run(lot)
+        doer.run(lot)
         ledger.reached(start + len(lot))
         progress(start + len(lot), len(steps))
 
@@ -147,14 +158,14 @@ def _heed(where: str) -> None:
         raise Interrupted(f"interrupted by {name} {where}")
 
 
-def _prove(kernel: Kernel, desired: HostState, steps: Sequence[Step]) -> None:
-    """Raise HostRefused unless the host holds what it was given.
+def _prove(kernel: Kernel, desired: HostState, steps: Sequence[Step], workloads: Workloads) -> dict[str, list[Step]]:
+    """Raise HostRefused unless the host holds what it was given, and return what workloads lack of it.
 
     Network namespaces that no step reaches into are not entered again: of a thousand, for one more, that is most.
     """
     inside = reached(steps)
     seen = kernel.read_back(inside, desired.chains)
-    left = plan(without_unreached(desired, inside), seen.state)
+    left, lacking = workloads.left(plan(without_unreached(desired, inside), seen.state), seen.state)
     if left:
         examples = "; ".join(describe(step) for step in left[:3])
         message = f"{len(left)} objects read back are not as they were written: {examples}"
@@ -162,6 +173,7 @@ def _prove(kernel: Kernel, desired: HostState, steps: Sequence[Step]) -> None:
     if seen.contradictions:
         message = f"python-iptables sees other rules than were written: {seen.contradictions[0]}"
         raise HostRefused(message, "two versions of iptables may be at work: compare `iptables-legacy-save`")
+    return lacking
 
 
 def _forget(

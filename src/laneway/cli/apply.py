@@ -33,9 +33,10 @@ def register(app: "Typer") -> None:
     ) -> None:
         """Make this host hold the policy: all of it, or on any failure none of it.
 
-        Tenants of this host that the policy does not name are left running, and reported. Exit code 0: done, or
-        nothing to do; 5: the host refused and is as it was before; 7: another laneway is at work, a change waits for
-        its confirmation, or something of somebody else's is in the way.
+        Tenants of this host that the policy does not name are left running, and reported. What cannot be done inside a
+        workload that was there is reported too, and keeps nothing else from being done. Exit code 0: done, or nothing
+        to do; 5: the host refused and is as it was before; 7: another laneway is at work, a change waits for its
+        confirmation, or something of somebody else's is in the way.
         """
         if in_force:
             from laneway.cli.in_force import run_in_force

@@ -56,9 +56,12 @@ def run(tenants: Sequence[str], *, wait: float = 0, as_json: bool = False) -> Ex
     words = f"removed: {tell.tally(outcome.steps)}" if outcome.changed else "nothing to do"
     with output.of_what_is_done(words):
         if as_json:
-            output.answer({"changed": outcome.changed, "steps": tell.as_json(outcome.steps)})
+            told = {"changed": outcome.changed, "steps": tell.as_json(outcome.steps)}
+            output.answer({**told, "workloads": dict(outcome.workloads)})
         else:
             output.data(words)
+    if not as_json:
+        tell.workloads(outcome.workloads)
     return Exit.DONE
 
 

@@ -39,7 +39,7 @@ def register(app: "Typer") -> None:
 def run(paths: Sequence[str | Path], *, prune: bool, as_json: bool, against: str | None = None) -> Exit:
     """Print the plan."""
     from laneway.cli import tell
-    from laneway.cli.wire import in_the_way, look, look_back
+    from laneway.cli.wire import in_the_way, look, look_back, not_as_asked
     from laneway.plan.conflicts import refuse
     from laneway.plan.plan import plan
 
@@ -48,11 +48,13 @@ def run(paths: Sequence[str | Path], *, prune: bool, as_json: bool, against: str
     steps = plan(aim.desired, scene.observed)
     refuse(in_the_way(scene))
     if as_json:
-        output.answer({"changed": bool(steps), "steps": tell.as_json(steps, host), "waiting": list(aim.waiting)})
+        told = {"changed": bool(steps), "steps": tell.as_json(steps, host), "waiting": list(aim.waiting)}
+        output.answer({**told, "workloads": not_as_asked(scene, steps)})
     else:
         if steps:
             output.data(tell.plan_text(steps, host))
         output.note(f"{len(steps)} steps: {tell.tally(steps)}" if steps else "nothing to do")
+        tell.workloads(not_as_asked(scene, steps))
         tell.kept(scene.kept)
         tell.waiting(aim.waiting)
         tell.waiting(scene.notes())

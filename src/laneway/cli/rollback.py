@@ -112,6 +112,7 @@ def take_back(waiting: "Pending") -> "Outcome":
             field=MarkField.of(host.marks, host.max_uplinks),
             ledger=Reversion(waiting),
             variant=waiting.variant,
+            best_effort=waiting.snapshot.netns,  # whatever became of one meanwhile
         )
     policy = store.policy_of(store.find(waiting.before)) if waiting.before else PolicySet()
     scene = look_at(policy, prune=True)
@@ -122,6 +123,7 @@ def take_back(waiting: "Pending") -> "Outcome":
         field=scene.aim.lanes.field,
         ledger=Reversion(waiting),
         variant=scene.aim.facts.variant,
+        best_effort=scene.aim.desired.netns,
     )
 
 

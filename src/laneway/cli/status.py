@@ -96,6 +96,7 @@ class View(NamedTuple):
     data: dict[str, object]
     steps: "tuple[Step, ...]"
     in_the_way: "tuple[Collision, ...]"  # of others', for which a plan is refused
+    workloads: dict[str, str]  # that are not inside as the policy says, and why
     errors: "tuple[Finding, ...]"  # the doctor's
     waiting: tuple[str, ...]
     rates: bool
@@ -105,16 +106,16 @@ class View(NamedTuple):
     @property
     def code(self) -> Exit:
         """Return the exit code."""
-        return Exit.PENDING if self.steps or self.errors else Exit.DONE
+        return Exit.PENDING if self.steps or self.errors or self.workloads else Exit.DONE
 
 
 def _views(stored: "PolicySet", tenant: str | None, manner: Manner) -> "Iterator[View]":
     from laneway.cli.status_data import status_data
-    from laneway.cli.wire import in_the_way, look_at
-    from laneway.plan.plan import plan
+    from laneway.cli.wire import look_at
 
     scene = look_at(stored, prune=True)
-    steps, others, errors = plan(scene.aim.desired, scene.observed), in_the_way(scene), _errors(scene)
+    steps, others, workloads = _compared(scene)
+    errors = _errors(scene)
     looked = time.monotonic()
     before, shown = None, 0
     while True:
@@ -122,7 +123,8 @@ def _views(stored: "PolicySet", tenant: str | None, manner: Manner) -> "Iterator
         data = status_data(scene, tenant, now, before)
         rebooted = _lost_by_a_reboot() if steps else 0
         rates = before is not None
-        yield View({**data, "steps": steps}, steps, others, errors, scene.aim.waiting, rates, stored.host, rebooted)
+        found = (steps, others, workloads, errors)
+        yield View({**data, "steps": steps}, *found, scene.aim.waiting, rates, stored.host, rebooted)
         shown += 1
         if not manner.watch or shown == manner.times:
             return
@@ -130,8 +132,17 @@ def _views(stored: "PolicySet", tenant: str | None, manner: Manner) -> "Iterator
         time.sleep(manner.interval)
         if time.monotonic() - looked > LOOK_AGAIN:
             scene = look_at(stored, prune=True)
-            steps, others, errors = plan(scene.aim.desired, scene.observed), in_the_way(scene), _errors(scene)
+            steps, others, workloads = _compared(scene)
+            errors = _errors(scene)
             looked = time.monotonic()
+
+
+def _compared(scene: "Scene") -> "tuple[tuple[Step, ...], tuple[Collision, ...], dict[str, str]]":
+    from laneway.cli.wire import in_the_way, not_as_asked
+    from laneway.plan.plan import plan
+
+    steps = plan(scene.aim.desired, scene.observed)
+    return steps, in_the_way(scene), not_as_asked(scene, steps)
 
 
 def _lost_by_a_reboot() -> int:
@@ -168,8 +179,9 @@ def _tell(view: View, *, as_json: bool) -> None:
         drift = tell.as_json(view.steps, view.host)
         rebooted = bool(view.rebooted)
         errors = [{**each._asdict(), "commands": list(each.commands)} for each in view.errors]
-        found = {"in_sync": not view.steps, "rebooted": rebooted, "drift": drift, "in_the_way": others}
-        output.answer({**found, "errors": errors, **shown})
+        in_sync = not view.steps and not view.workloads
+        found = {"in_sync": in_sync, "rebooted": rebooted, "drift": drift, "in_the_way": others}
+        output.answer({**found, "workloads": view.workloads, "errors": errors, **shown})
         return
     from rich.console import Console
 
@@ -191,6 +203,7 @@ def _judged(view: View) -> "Iterator[str]":
         yield _at_start()
     mended = "`laneway verify` says where, `laneway plan` what apply would mend"
     yield f"drift: {tell.tally(view.steps)}; {mended}" if view.steps else "no drift"
+    yield from tell.workload_lines(view.workloads)
     for each in view.in_the_way:
         yield f"in the way: {each.text}"
     yield from (f"error: {each.what} [{each.rule}]; `laneway doctor` says what mends it" for each in view.errors)

@@ -9,7 +9,7 @@ from laneway.plan.steps import touched
 from laneway.plan.words import command, commands, describe
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from laneway.apply.transaction import Outcome
     from laneway.plan.steps import Step
@@ -80,9 +80,28 @@ def outcome(result: Outcome, generation: int, *, done: str, json: bool) -> None:
         words = f"{done}, generation {generation}: {tally(result.steps)}"
     with output.of_what_is_done(words):
         if json:
-            output.answer({"changed": result.changed, "generation": generation, "steps": as_json(result.steps)})
+            told = {"changed": result.changed, "generation": generation, "steps": as_json(result.steps)}
+            output.answer({**told, "workloads": dict(result.workloads)})
         else:
             output.data(words)
+    if not json:
+        workloads(result.workloads)
+
+
+def workloads(reasons: Mapping[str, str]) -> None:
+    """Say which workloads are not inside as the policy says, and why."""
+    for line in workload_lines(reasons):
+        output.note(line)
+    if reasons:
+        output.note(
+            "  hint: root in there can do that, and nothing else waited for it: look with `laneway exec`, then apply"
+        )
+
+
+def workload_lines(reasons: Mapping[str, str]) -> Iterator[str]:
+    """Yield a line for each of those workloads."""
+    for name, reason in reasons.items():
+        yield f"workload {name} is not as the policy says: {reason}"
 
 
 def kept(tenants: Sequence[str]) -> None:

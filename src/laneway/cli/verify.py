@@ -87,14 +87,15 @@ def run(paths: Sequence[str | Path], asked: Asked, *, as_json: bool = False) -> 
 
 def _local(paths: Sequence[str | Path]) -> "Judgement":
     from laneway.cli.health import found_in_passing
-    from laneway.cli.wire import in_the_way, look
+    from laneway.cli.wire import in_the_way, look, not_as_asked
     from laneway.kernel import underlay
     from laneway.verify.judgement import judge
 
     scene = look(paths)
     found, unseen = found_in_passing(scene)
     judgement = judge(scene.aim, scene.observed, underlay.read(), in_the_way(scene))
-    return replace(judgement, findings=found, unseen=unseen)
+    workloads = not_as_asked(scene, [each.step for each in judgement.drift])
+    return replace(judgement, findings=found, unseen=unseen, workloads=workloads)
 
 
 def _remote(paths: Sequence[str | Path], url: str, timeout: float) -> "Judgement":
@@ -152,6 +153,7 @@ def _json(judgement: "Judgement", trials: "Iterable[Trial]") -> dict[str, object
         "in_the_way": None if judgement.in_the_way is None else [each.as_json() for each in judgement.in_the_way],
         "findings": [{**each._asdict(), "commands": list(each.commands)} for each in judgement.findings],
         "unseen": list(judgement.unseen),
+        "workloads": dict(judgement.workloads),
         "waiting": list(judgement.aim.waiting),
     }
 
@@ -165,6 +167,7 @@ def words(expect: "Expect") -> str:
 
 
 def _print(judgement: "Judgement", trials: "Sequence[Trial]") -> None:
+    from laneway.cli.tell import workload_lines
     from laneway.explain.places import Places
     from laneway.verify.drift import text
 
@@ -182,6 +185,8 @@ def _print(judgement: "Judgement", trials: "Sequence[Trial]") -> None:
         output.data(f"{finding.severity}: {finding.text}")
     for each in judgement.unseen:
         output.note(f"not looked at: {each}")
+    for line in workload_lines(judgement.workloads):
+        output.data(line)
     output.note(_summary(judgement, trials))
     for line in judgement.aim.waiting:
         output.note(line)
@@ -205,6 +210,8 @@ def _summary(judgement: "Judgement", trials: "Sequence[Trial]") -> str:
     )
     sent = [each for each in trials if each.sent]
     tried = f", {sum(each.holds for each in sent)} of {len(sent)} with packets" if trials else ""
+    if not judgement.drift and judgement.workloads:
+        return f"the host is as the policy asks, but for what is inside workloads; {held}{tried}"
     if not judgement.drift:
         refused = "; something of others' is in the way of the next change" if judgement.in_the_way else ""
         return f"the host is as the policy asks; {held}{tried}{refused}{_beside(judgement)}"

@@ -14,6 +14,7 @@ from laneway.apply.target import Target, refuse_unknown_tenants, target
 from laneway.apply.trust import judge_for_root
 from laneway.cli.paths import policy_paths
 from laneway.errors import UsageError
+from laneway.plan.workloads import lacking, named, names_of, unchanged
 from laneway.policy.load import load
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from laneway.apply.transaction import Outcome
     from laneway.plan.conflicts import Collision
     from laneway.plan.cut_off import Session
+    from laneway.plan.steps import Step
     from laneway.policy.model import PolicySet
     from laneway.state.host import HostState
 
@@ -43,6 +45,12 @@ class Scene:
     kept: tuple[str, ...]  # tenants of the host that the files do not name
     session: Session | None = None  # that the command was typed in, on this host
     before: Callable[[], PolicySet | None] = lambda: None  # in force there until now
+
+    @property
+    def standing(self) -> frozenset[str]:
+        """Return the network namespaces of the workloads that the host has, or had until somebody took one away."""
+        before = self.before()
+        return frozenset(self.observed.netns) | frozenset(names_of(before) if before else ())
 
     def notes(self) -> tuple[str, ...]:
         """Return, for a person, what works and is hardly meant on this host; raises HostRefused."""
@@ -79,7 +87,8 @@ def carry_out(scene: Scene, progress: Progress = lambda _done, _total: None, led
 
     aim = scene.aim
     refuse(in_the_way(scene))
-    return transact(
+    inner = scene.kernel.foreign(aim.policy.host.tables, aim.policy.host.priorities).inner
+    outcome = transact(
         scene.kernel,
         desired=aim.desired,
         observed=scene.observed,
@@ -87,7 +96,20 @@ def carry_out(scene: Scene, progress: Progress = lambda _done, _total: None, led
         progress=progress,
         ledger=ledger,
         variant=aim.facts.variant,
+        best_effort=scene.standing,
     )
+    told = [*outcome.workloads.items(), *inner]
+    return replace(outcome, workloads=named([each for each in told if each[0] in aim.desired.netns], aim.policy))
+
+
+def not_as_asked(scene: Scene, steps: Sequence[Step]) -> dict[str, str]:
+    """Return, in words, what keeps workloads from being as the policy in force has them already, by their names."""
+    aim, before = scene.aim, scene.before()
+    host = aim.policy.host
+    foreign = scene.kernel.foreign(host.tables, host.priorities)
+    settled = scene.aim.desired.netns.keys() & (unchanged(before, aim.policy) if before else scene.observed.netns)
+    told = [*lacking(steps, scene.observed, aim.desired).items(), *foreign.inner]
+    return named([each for each in told if each[0] in settled], aim.policy)
 
 
 def in_the_way(scene: Scene) -> tuple[Collision, ...]:
@@ -98,6 +120,7 @@ def in_the_way(scene: Scene) -> tuple[Collision, ...]:
 
     aim, host = scene.aim, scene.aim.policy.host
     foreign = scene.kernel.foreign(host.tables, host.priorities)
+    foreign = foreign._replace(netns=foreign.netns - scene.standing)  # that one is taken is that workload's trouble
     return (
         *collisions(aim.desired, foreign, host, aim.lanes.field),
         *cut_off(aim.desired, scene.observed, foreign, scene.session),
@@ -113,12 +136,13 @@ def look(paths: Sequence[str | Path], *, prune: bool = False) -> Scene:
     policy = load(
         chosen, base=lambda named: store.ground(store.applied_besides(named), prune=prune), judge=judge_for_root()
     )
-    return replace(look_at(policy, prune=prune), session=session_in(os.environ), before=store.applied)
+    return replace(look_at(policy, prune=prune), session=session_in(os.environ))
 
 
 def look_at(policy: PolicySet, *, prune: bool = False) -> Scene:
     """Return this host beside what `policy` asks of it."""
-    return _scene(policy, linux_host(policy.host.iptables), memory=str(store.path()), prune=prune)
+    scene = _scene(policy, linux_host(policy.host.iptables), memory=str(store.path()), prune=prune)
+    return replace(scene, before=store.applied)
 
 
 def look_back(file: str, paths: Sequence[str | Path], *, prune: bool = False) -> Scene:

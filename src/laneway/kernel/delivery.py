@@ -6,7 +6,7 @@ import errno
 from typing import TYPE_CHECKING
 
 from laneway.kernel.netns import visit
-from laneway.kernel.reasons import failed
+from laneway.kernel.reasons import Refused, failed, raised, told
 from laneway.plan.steps import Op
 from laneway.state.links import HOST
 
@@ -26,8 +26,9 @@ def deliver(
     pairs: Sequence[tuple[Step, Request]],
     *,
     special: Mapping[int, str] | None = None,
+    refused: Refused = raised,
 ) -> None:
-    """Send every step's request; raises StepFailed for the first that is refused.
+    """Send every step's request, and tell `refused` of those that the kernel did not do.
 
     The others of its flight are done all the same. Deleting what is not there changes nothing.
     """
@@ -35,7 +36,7 @@ def deliver(
         step = pairs[refusal.place][0]
         if step.op is Op.DELETE and refusal.errno in GONE:
             continue
-        raise failed(step, refusal.errno, refusal.text, special=special)
+        refused(failed(step, refusal.errno, refusal.text, special=special))
 
 
 def deliver_everywhere(
@@ -44,6 +45,7 @@ def deliver_everywhere(
     encode: Callable[[NetlinkSocket, Step], Request | None],
     *,
     special: Mapping[int, str] | None = None,
+    refused: Refused = raised,
 ) -> None:
     """Send the host's steps, then those of each network namespace that their keys name, from inside it.
 
@@ -54,12 +56,19 @@ def deliver_everywhere(
         by_netns.setdefault(step.key.netns, []).append(step)
 
     def send(name: str, kernel: NetlinkSocket) -> None:
-        encoded = ((step, encode(kernel, step)) for step in by_netns[name])
-        deliver(kernel, [(step, request) for step, request in encoded if request is not None], special=special)
+        pairs = []
+        for step in by_netns[name]:
+            with told(step, refused):
+                request = encode(kernel, step)
+                if request is not None:
+                    pairs.append((step, request))
+        if pairs:
+            with told(pairs[0][0], refused):
+                deliver(kernel, pairs, special=special, refused=refused)
 
     send(HOST, host)
     del by_netns[HOST]
     for name, error in visit(by_netns, send).items():
         first = next((step for step in by_netns[name] if step.op is not Op.DELETE), None)
         if first is not None:  # what was in a network namespace that is gone is gone too
-            raise failed(first, error.errno or 0, special={errno.ENOENT: f"there is no network namespace {name}"})
+            refused(failed(first, error.errno or 0, special={errno.ENOENT: f"there is no network namespace {name}"}))

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from laneway.kernel import netns
 from laneway.kernel.files import TABLE_NAMES
-from laneway.kernel.link_messages import DUMP_LINKS, OUR_GROUPS, RTM_GETLINK
-from laneway.kernel.link_messages import links as links_of
+from laneway.kernel.link_messages import OUR_GROUPS
 from laneway.kernel.netlink import attributes, string
 from laneway.kernel.route_messages import (
     ROUTE_TYPES,
@@ -92,7 +91,7 @@ def namespaces() -> frozenset[str]:
     found = set(present.others)
 
     def look(name: str, kernel: NetlinkSocket) -> None:
-        if netns.loopback(links_of(kernel.dump(RTM_GETLINK, DUMP_LINKS))) is None:
+        if netns.found_inside(name, kernel) is None:
             found.add(name)
 
     found.update(netns.visit(present.mounted, look))

@@ -20,6 +20,7 @@ from laneway.state.host import HostState, ReadBack, recorded_priors
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
+    from laneway.errors import StepFailed
     from laneway.kernel.observe import Sight
     from laneway.kernel.ports import Chains
     from laneway.plan.steps import Step
@@ -113,6 +114,7 @@ class LinuxHost:
                 gates=rules.gates,
                 forwarded=rules.forwarded,
                 unseen=rules.unseen,
+                inner=sight.inner,
             )
         return self._others_seen
 
@@ -135,7 +137,20 @@ class LinuxHost:
             for (kind, op), group in groupby(steps, key=_lot):
                 executors[kind](op, list(group))
 
-    def _executors(self, kernel: NetlinkSocket) -> dict[str, Callable[[Op, list[Step]], None]]:
+    def attempt(self, steps: Sequence[Step]) -> tuple[StepFailed, ...]:
+        """Do of `steps`, which are about workloads, what can be done, and return why the others could not be.
+
+        Raises HostRefused where that is no matter of one workload.
+        """
+        self._seen = self._others_seen = None
+        failures: list[StepFailed] = []
+        with NetlinkSocket() as kernel:
+            executors = self._executors(kernel)
+            for (kind, op), group in groupby(steps, key=_lot):
+                executors[kind](op, list(group), failures.append)
+        return tuple(failures)
+
+    def _executors(self, kernel: NetlinkSocket) -> dict[str, Callable[..., None]]:
         """Return what does the steps of each kind."""
 
         def run_chains(_: Op, steps: list[Step]) -> None:

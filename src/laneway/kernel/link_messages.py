@@ -32,6 +32,7 @@ RTM_GETLINK = 18
 RTM_NEWADDR = 20
 RTM_DELADDR = 21
 RTM_GETADDR = 22
+RTM_GETNSID = 90
 
 _IFLA_ADDRESS = 1
 _IFLA_IFNAME = 3
@@ -43,6 +44,7 @@ _IFLA_AF_SPEC = 26
 _IFLA_GROUP = 27
 _IFLA_NET_NS_FD = 28
 _IFLA_EXT_MASK = 29
+_IFLA_LINK_NETNSID = 37
 _IFLA_INFO_KIND = 1
 _IFLA_INFO_DATA = 2
 _IFLA_INFO_SLAVE_KIND = 4
@@ -62,9 +64,13 @@ _WANTED = frozenset(
         _IFLA_IFALIAS,
         _IFLA_AF_SPEC,
         _IFLA_GROUP,
+        _IFLA_LINK_NETNSID,
     )
 )
 _RTEXT_FILTER_SKIP_STATS = 8
+
+_NETNSA_NSID = 1
+_NETNSA_FD = 3
 
 _IFA_ADDRESS = 1
 _IFA_LOCAL = 2
@@ -104,6 +110,10 @@ _CARRIED = (
 )
 
 
+NOWHERE = -1
+"""The place of what is in the network namespace that was asked, or whose place is not known there."""
+
+
 class SeenLink(NamedTuple):
     """A link as the kernel tells it."""
 
@@ -118,6 +128,7 @@ class SeenLink(NamedTuple):
     hairpin: bool
     mac: bytes
     per_family: bytes  # IFLA_AF_SPEC, unread
+    place: int = NOWHERE  # what the kernel calls, here, the network namespace of a veth's other end (RTM_GETNSID)
 
 
 class SeenAddress(NamedTuple):
@@ -146,6 +157,7 @@ def links(bodies: Iterable[bytes]) -> Iterator[SeenLink]:
             attributes(info.get(_IFLA_INFO_SLAVE_DATA, b"")).get(_IFLA_BRPORT_MODE) == b"\x01",
             found.get(_IFLA_ADDRESS, b""),
             found.get(_IFLA_AF_SPEC, b""),
+            _SIGNED.unpack(found[_IFLA_LINK_NETNSID])[0] if _IFLA_LINK_NETNSID in found else NOWHERE,
         )
 
 
@@ -215,6 +227,27 @@ def set_link(name: str, change: Change) -> Request:
         parts.append(nested(_IFLA_LINKINFO, text(_IFLA_INFO_SLAVE_KIND, "bridge"), port))
     flags, flag_mask = (0, 0) if change.up is None else (_IFF_UP if change.up else 0, _IFF_UP)
     return Request(RTM_NEWLINK, 0, _LINK.pack(0, 0, 0, flags, flag_mask) + b"".join(parts))
+
+
+def ask_for_index(index: int) -> bytes:
+    """Return the body of a request (RTM_GETLINK) for the link of that index."""
+    return _LINK.pack(0, 0, index, 0, 0) + u32(_IFLA_EXT_MASK, _RTEXT_FILTER_SKIP_STATS)
+
+
+def ask_for_place(descriptor: int) -> bytes:
+    """Return the body of a request (RTM_GETNSID) for what the kernel calls the network namespace of a descriptor."""
+    return bytes(4) + u32(_NETNSA_FD, descriptor)
+
+
+def place(body: bytes) -> int:
+    """Return what the kernel answers that with."""
+    answer = attributes(body, 4).get(_NETNSA_NSID)
+    return _SIGNED.unpack(answer)[0] if answer else NOWHERE
+
+
+def dump_addresses(index: int) -> bytes:
+    """Return the body of a request for the addresses of the link of that index alone (NETLINK_GET_STRICT_CHK)."""
+    return _ADDRESS.pack(0, 0, 0, 0, index)
 
 
 def ask_for_link(name: str) -> Request:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from laneway.errors import StepFailed
 from laneway.kernel import netns
+from laneway.kernel.advice import believe_nobody
 from laneway.kernel.delivery import deliver, deliver_everywhere
 from laneway.kernel.link_messages import (
     DUMP_LINKS,
@@ -28,7 +29,7 @@ from laneway.kernel.link_messages import (
     new_veth,
     set_link,
 )
-from laneway.kernel.reasons import failed
+from laneway.kernel.reasons import Refused, failed, raised, told
 from laneway.plan.steps import Op, Step
 from laneway.state.links import HOST, PROMOTE_SECONDARIES, Link, LinkKey, LinkKind
 from laneway.state.prefix import IPV4
@@ -46,24 +47,24 @@ _TOGETHER = 64  # links deleted as one group: for so long nothing else on the ho
 _AT_ONCE = 200  # veth pairs in one flight: each needs an open descriptor, of which a process has 1024
 
 
-def run(kernel: NetlinkSocket, op: Op, steps: Sequence[Step]) -> None:
-    """Do steps of the kind "links"; raises StepFailed."""
+def run(kernel: NetlinkSocket, op: Op, steps: Sequence[Step], refused: Refused = raised) -> None:
+    """Do steps of the kind "links"; what fails is told to `refused`."""
     if op is Op.DELETE:
-        _delete(kernel, steps)
+        _delete(kernel, steps, refused)
     elif op is Op.CREATE:
-        _create(kernel, steps)
+        _create(kernel, steps, refused)
     else:
-        _replace(kernel, steps)
+        _replace(kernel, steps, refused)
 
 
-def _delete(kernel: NetlinkSocket, steps: Sequence[Step]) -> None:
+def _delete(kernel: NetlinkSocket, steps: Sequence[Step], refused: Refused) -> None:
     names = sorted(step.key.name for step in steps if step.key.netns == HOST)
     dying = {link.name for link in links(kernel.dump(RTM_GETLINK, DUMP_LINKS)) if link.group == DYING}
     if dying <= set(names):
         for start in range(0, len(names), _TOGETHER):
             _delete_together(kernel, names[start : start + _TOGETHER])
     # What is left: links inside network namespaces, and all of them if somebody else uses our dying group.
-    deliver_everywhere(kernel, steps, lambda _, step: delete_link(step.key.name), special=_SPECIAL)
+    deliver_everywhere(kernel, steps, lambda _, step: delete_link(step.key.name), special=_SPECIAL, refused=refused)
 
 
 def _delete_together(kernel: NetlinkSocket, names: Sequence[str]) -> None:
@@ -74,33 +75,36 @@ def _delete_together(kernel: NetlinkSocket, names: Sequence[str]) -> None:
     kernel.send([delete_dying()])
 
 
-def _create(kernel: NetlinkSocket, steps: Sequence[Step]) -> None:
+def _create(kernel: NetlinkSocket, steps: Sequence[Step], refused: Refused) -> None:
     for kind, group in groupby(steps, key=lambda step: step.new.kind):
         same = list(group)
         if kind is LinkKind.BRIDGE:
-            _create_bridges(kernel, same)
+            _create_bridges(kernel, same, refused)
         elif kind is LinkKind.VETH:
             for start in range(0, len(same), _AT_ONCE):
-                _create_veths(kernel, same[start : start + _AT_ONCE])
+                _create_veths(kernel, same[start : start + _AT_ONCE], refused)
         else:
-            _finish(kernel, same)
+            _finish(kernel, same, refused)
 
 
-def _create_bridges(kernel: NetlinkSocket, steps: Sequence[Step]) -> None:
+def _create_bridges(kernel: NetlinkSocket, steps: Sequence[Step], refused: Refused) -> None:
     requests = [new_bridge(step.key.name, group=step.new.group, mac=step.new.mac) for step in steps]
-    deliver(kernel, list(zip(steps, requests, strict=True)), special=_SPECIAL)
-    _finish(kernel, steps)
+    deliver(kernel, list(zip(steps, requests, strict=True)), special=_SPECIAL, refused=refused)
+    _finish(kernel, steps, refused)
 
 
-def _create_veths(kernel: NetlinkSocket, steps: Sequence[Step]) -> None:
+def _create_veths(kernel: NetlinkSocket, steps: Sequence[Step], refused: Refused) -> None:
     open_netns: dict[str, int] = {}
     try:
-        pairs = [(step, _new_veth(kernel, step, open_netns)) for step in steps]
-        deliver(kernel, pairs, special=_SPECIAL)
+        pairs = []
+        for step in steps:
+            with told(step, refused):
+                pairs.append((step, _new_veth(kernel, step, open_netns)))
+        deliver(kernel, pairs, special=_SPECIAL, refused=refused)
     finally:
         for descriptor in open_netns.values():
             os.close(descriptor)
-    _finish(kernel, steps)
+    _finish(kernel, [step for step, _ in pairs], refused)
 
 
 def _new_veth(kernel: NetlinkSocket, step: Step, open_netns: dict[str, int]) -> Request:
@@ -128,23 +132,26 @@ def _master(kernel: NetlinkSocket, step: Step) -> int:
     return index
 
 
-def _finish(kernel: NetlinkSocket, steps: Sequence[Step]) -> None:
+def _finish(kernel: NetlinkSocket, steps: Sequence[Step], refused: Refused) -> None:
     """Give new links what the kernel does not take in the message that creates them."""
-    deliver_everywhere(kernel, steps, _finishing, special={errno.ENODEV: "the link is not there"})
+    special = {errno.ENODEV: "the link is not there"}
+    deliver_everywhere(kernel, steps, _finishing, special=special, refused=refused)
 
 
 def _finishing(_: NetlinkSocket, step: Step) -> Request:
     wanted: Link = step.new
+    if wanted.kind is LinkKind.PEER:
+        believe_nobody(step.key.name)
     change = Change(up=wanted.up, alias=wanted.alias or None, hairpin=wanted.hairpin or None)
     return set_link(step.key.name, change)
 
 
-def _replace(kernel: NetlinkSocket, steps: Sequence[Step]) -> None:
+def _replace(kernel: NetlinkSocket, steps: Sequence[Step], refused: Refused) -> None:
     for comes_up, group in groupby(steps, key=_comes_up):
         if comes_up:
-            _bring_up(kernel, list(group))
+            _bring_up(kernel, list(group), refused)
         else:
-            _change(kernel, list(group))
+            _change(kernel, list(group), refused)
 
 
 def _comes_up(step: Step) -> bool:
@@ -152,8 +159,8 @@ def _comes_up(step: Step) -> bool:
     return not step.old.up and step.new == step.old._replace(up=True)
 
 
-def _bring_up(kernel: NetlinkSocket, steps: Sequence[Step]) -> None:
-    deliver_everywhere(kernel, steps, lambda _, step: set_link(step.key.name, Change(up=True)), special=_SPECIAL)
+def _bring_up(kernel: NetlinkSocket, steps: Sequence[Step], refused: Refused) -> None:
+    deliver_everywhere(kernel, steps, _rising, special=_SPECIAL, refused=refused)
     # The kernel tells a bridge of its port's carrier, and IPv6 of the bridge's, in the background, a hundred links a
     # second; of a link that is asked for, at once (linkwatch_sync_dev in rtnl_getlink of 6.18; older ones only tell).
     here = [step for step in steps if step.key.netns == HOST]
@@ -162,21 +169,27 @@ def _bring_up(kernel: NetlinkSocket, steps: Sequence[Step]) -> None:
     kernel.send([ask_for_link(name) for name in (*ports, *sorted(bridges))])
 
 
-def _change(kernel: NetlinkSocket, steps: Sequence[Step]) -> None:
+def _rising(_: NetlinkSocket, step: Step) -> Request:
+    return set_link(step.key.name, Change(up=True))
+
+
+def _change(kernel: NetlinkSocket, steps: Sequence[Step], refused: Refused) -> None:
     for step in steps:
         old: Link = step.old
         new: Link = step.new
         if new.can_be_made_of(old):
-            deliver_everywhere(kernel, [step], _difference, special=_SPECIAL)
-            deliver_everywhere(kernel, [step], _port_difference, special=_SPECIAL)
+            deliver_everywhere(kernel, [step], _difference, special=_SPECIAL, refused=refused)
+            deliver_everywhere(kernel, [step], _port_difference, special=_SPECIAL, refused=refused)
         else:
-            _delete(kernel, [step._replace(op=Op.DELETE)])
-            _create(kernel, [step._replace(op=Op.CREATE)])
+            _delete(kernel, [step._replace(op=Op.DELETE)], refused)
+            _create(kernel, [step._replace(op=Op.CREATE)], refused)
 
 
 def _difference(kernel: NetlinkSocket, step: Step) -> Request:
     old: Link = step.old
     new: Link = step.new
+    if new.heeds != old.heeds:
+        believe_nobody(step.key.name)
     change = Change(
         up=None if old.up == new.up else new.up,
         alias=None if old.alias == new.alias else new.alias,
@@ -196,9 +209,9 @@ def _port_difference(_: NetlinkSocket, step: Step) -> Request | None:
     return set_link(step.key.name, Change(hairpin=new.hairpin))
 
 
-def run_addresses(kernel: NetlinkSocket, op: Op, steps: Sequence[Step]) -> None:
-    """Do steps of the kind "addresses"; raises StepFailed."""
-    deliver_everywhere(kernel, steps, _delete_address if op is Op.DELETE else _add_address)
+def run_addresses(kernel: NetlinkSocket, op: Op, steps: Sequence[Step], refused: Refused = raised) -> None:
+    """Do steps of the kind "addresses"; what fails is told to `refused`."""
+    deliver_everywhere(kernel, steps, _delete_address if op is Op.DELETE else _add_address, refused=refused)
 
 
 def _add_address(kernel: NetlinkSocket, step: Step) -> Request:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import socket
+import sys
 import time
 from contextlib import suppress
 from fcntl import ioctl
@@ -53,6 +54,8 @@ _RECEIVE = 64 << 10  # bytes; the kernel fills dumps up to 32 KiB when it sees t
 _TIMEOUT = 60  # seconds
 _DUMP_PAUSES = (0.0,) * 5 + (0.05,) * 5 + (1.0,) * 15
 """Seconds before each further try of a dump: thousands of new links get their link-local addresses for seconds."""
+
+_FEW_TRIES = 3
 
 _HEADER = Struct("=IHHII")
 _ERRNO = Struct("=i")
@@ -148,14 +151,19 @@ def string(payload: bytes) -> str:
 class NetlinkSocket:
     """A netlink socket of the network namespace in which it is opened, wherever it is used afterwards."""
 
-    def __init__(self, protocol: int = socket.NETLINK_ROUTE) -> None:
-        """Open the socket; raises HostRefused."""
+    def __init__(self, protocol: int = socket.NETLINK_ROUTE, *, timeout: int = _TIMEOUT) -> None:
+        """Open the socket, which waits for an answer so many seconds; raises HostRefused."""
+        self._protocol, self._timeout = protocol, timeout
+        self.reopen()
+
+    def reopen(self) -> None:
+        """Open the socket anew, in the network namespace that the thread is in now; raises HostRefused."""
         try:
-            self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, protocol)
+            self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, self._protocol)
         except OSError as error:
             raise refused("cannot open a netlink socket", error) from error
         # SO_RCVTIMEO, and not settimeout(), which would cost a poll(2) for each receive.
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, pack("ll", _TIMEOUT, 0))
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, pack("ll", self._timeout, 0))
         for option in (_NETLINK_CAP_ACK, _NETLINK_EXT_ACK, _NETLINK_GET_STRICT_CHK):
             with suppress(OSError):  # an older kernel tells less and filters less
                 self._socket.setsockopt(_SOL_NETLINK, option, 1)
@@ -163,11 +171,9 @@ class NetlinkSocket:
         self._roomy = False
 
     def __enter__(self) -> Self:
-        """Return the socket."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Close the socket."""
         self.close()
 
     def close(self) -> None:
@@ -202,7 +208,7 @@ class NetlinkSocket:
             while start < len(requests):
                 start = self._flight(requests, start, refusals)
         except OSError as error:
-            raise _unanswered("the kernel does not answer on a netlink socket", error) from error
+            raise _unanswered("the kernel does not answer on a netlink socket", error, self._timeout) from error
         return refusals
 
     def _flight(self, requests: Sequence[Request], start: int, refusals: list[Refusal]) -> int:
@@ -249,27 +255,45 @@ class NetlinkSocket:
                 if sequence == self._sequence:
                     return
 
-    def dump(self, kind: int, body: bytes) -> list[bytes]:
-        """Return the bodies of all messages the kernel answers dump request `kind` with.
+    def get(self, kind: int, body: bytes) -> bytes | None:
+        """Return the body of the one message that the kernel answers with, or None where it refuses."""
+        self._sequence += 1
+        try:
+            self._socket.send(_HEADER.pack(16 + len(body), kind, NLM_F_REQUEST, self._sequence, 0) + body)
+            while True:
+                for answer, _, sequence, part in _messages(self._socket.recv(_RECEIVE)):
+                    if sequence == self._sequence:
+                        return part if answer > _NLMSG_DONE else None
+        except OSError as error:
+            raise _unanswered("cannot read the kernel's objects by netlink", error, self._timeout) from error
 
-        A dump during which the objects changed is taken again: it may lack some and repeat others.
-        """
+    def dump_some(self, kind: int, body: bytes, *, most: int) -> tuple[list[bytes], bool]:
+        """Return up to `most` messages of a dump, as last seen, and whether that is all: else the socket is used up."""
+        found: list[bytes] = []
+        for _ in range(_FEW_TRIES):
+            found.clear()
+            if self._dump(kind, body, found, most=most) or len(found) > most:
+                break
+        return found[:most], len(found) <= most
+
+    def dump(self, kind: int, body: bytes) -> list[bytes]:
+        """Return a dump's messages; taken again when objects changed meanwhile: it may lack some and repeat others."""
         for pause in (0.0, *_DUMP_PAUSES):
             time.sleep(pause)
-            found = self._dump(kind, body)
-            if found is not None:
+            found: list[bytes] = []
+            if self._dump(kind, body, found):
                 return found
         msg = "the kernel's objects change faster than they can be read"
         raise HostRefused(msg, "another program is reconfiguring the network: stop it, or try again later")
 
-    def _dump(self, kind: int, body: bytes) -> list[bytes] | None:
+    def _dump(self, kind: int, body: bytes, found: list[bytes], *, most: int = sys.maxsize) -> bool:
+        """Put a dump's answers into `found`, not many more than `most`; return whether nothing changed meanwhile."""
         self._sequence += 1
         header = _HEADER.pack(16 + len(body), kind, NLM_F_REQUEST | NLM_F_DUMP, self._sequence, 0)
         interrupted = 0
-        found: list[bytes] = []
         try:
             self._socket.send(header + body)
-            while True:
+            while len(found) <= most:
                 for answer, flags, sequence, part in _messages(self._socket.recv(_RECEIVE)):
                     if sequence != self._sequence:
                         continue
@@ -278,12 +302,13 @@ class NetlinkSocket:
                         found.append(part)
                         continue
                     _raise_refusal(flags, part)
-                    return None if interrupted else found
+                    return not interrupted
         except OSError as error:
-            raise _unanswered("cannot read the kernel's objects by netlink", error) from error
+            raise _unanswered("cannot read the kernel's objects by netlink", error, self._timeout) from error
+        return False
 
 
-def _unanswered(what: str, error: OSError) -> HostRefused:
+def _unanswered(what: str, error: OSError, timeout: int) -> HostRefused:
     """Return the error for a conversation that failed; SO_RCVTIMEO ends a wait with EAGAIN (socket(7))."""
     if error.errno != errno.EAGAIN:
         return refused(what, error)
@@ -291,7 +316,7 @@ def _unanswered(what: str, error: OSError) -> HostRefused:
     hint = (
         "another program keeps the kernel busy, such as one that deletes thousands of links: try again when it is done"
     )
-    return HostRefused(f"{what}: no answer within {_TIMEOUT} seconds", hint)
+    return HostRefused(f"{what}: no answer within {timeout} seconds", hint)
 
 
 def _messages(datagram: bytes) -> Iterator[tuple[int, int, int, bytes]]:

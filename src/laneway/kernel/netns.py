@@ -1,7 +1,8 @@
 """Network namespaces under /run/netns, as ip-netns(8) keeps them.
 
 A namespace is ours when its loopback link has our group, which it gets before it gets a name. The file its name
-is mounted on has a content, so that one that a kill left without its mount is known as ours too.
+is mounted on has a content, so that one that a kill left without its mount is known as ours too, and one whose root
+took its loopback out of our group.
 """
 
 from __future__ import annotations
@@ -14,9 +15,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from laneway.errors import HostRefused, StepFailed
-from laneway.kernel.link_messages import DUMP_LINKS, RTM_GETLINK, Change, SeenLink, delete_link, links, set_link
+from laneway.kernel.advice import believe_nobody
+from laneway.kernel.link_messages import (
+    NOWHERE,
+    RTM_GETLINK,
+    RTM_GETNSID,
+    Change,
+    SeenLink,
+    ask_for_index,
+    ask_for_place,
+    links,
+    place,
+    set_link,
+)
 from laneway.kernel.netlink import NetlinkSocket
-from laneway.kernel.reasons import failed, refused
+from laneway.kernel.reasons import Refused, failed, raised, told
+from laneway.kernel.reasons import refused as host_refused
 from laneway.plan.steps import Op
 from laneway.state.links import GROUP, Netns
 
@@ -26,8 +40,11 @@ if TYPE_CHECKING:
     from laneway.plan.steps import Step
 
 RUN = Path("/run/netns")
+_LOOK = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK  # whatever somebody put there
 LOOPBACK = "lo"
 _CLAIM = b"laneway\n"
+_LOOPBACK_INDEX = 1  # in every network namespace (loopback_net_init)
+PATIENCE = 5  # seconds that the kernel has for an answer about the inside of one
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,254}")
 
 
@@ -48,7 +65,7 @@ def visit(names: Iterable[str], job: Callable[[str, NetlinkSocket], None]) -> di
             except OSError as error:
                 unreachable[name] = error
                 continue
-            with NetlinkSocket() as kernel:
+            with NetlinkSocket(timeout=PATIENCE) as kernel:
                 job(name, kernel)
 
     if ordered:
@@ -97,7 +114,7 @@ def names() -> Names:
     except FileNotFoundError:
         return Names((), (), ())
     except OSError as error:
-        raise refused(f"cannot read {RUN}", error) from error
+        raise host_refused(f"cannot read {RUN}", error) from error
     mounted: list[str] = []
     half_made: list[str] = []
     others: list[str] = []
@@ -111,7 +128,8 @@ def names() -> Names:
 
 def _is_mounted(name: str) -> bool:
     try:
-        return os.stat(f"{RUN}/{name}").st_dev == _namespace_device()  # noqa: PTH116  by the thousand
+        # Not through a symbolic link, which could lead to another one of ours.
+        return os.lstat(f"{RUN}/{name}").st_dev == _namespace_device()
     except OSError:
         return False
 
@@ -122,23 +140,71 @@ def _namespace_device() -> int:
     return Path("/proc/self/ns/net").stat().st_dev
 
 
-def _is_claimed(name: str) -> bool:
+def _is_claimed(name: str, *, directory: int | None = None) -> bool:
+    """Return whether the file of that name, in /run/netns or in `directory`, has the content of ours."""
     try:
-        return (RUN / name).read_bytes() == _CLAIM
+        file = os.open(name if directory is not None else RUN / name, _LOOK, dir_fd=directory)
     except OSError:
         return False
+    try:
+        return os.read(file, len(_CLAIM) + 1) == _CLAIM
+    except OSError:
+        return False
+    finally:
+        os.close(file)
 
 
-def loopback(seen: Iterable[SeenLink]) -> Netns | None:
-    """Return the namespace that the links inside it tell of, or None when it is not ours."""
-    for link in seen:
-        if link.name == LOOPBACK:
-            return Netns(link.alias, link.up) if link.group == GROUP else None
-    return None
+def _is_mounted_on_ours(name: str) -> bool:
+    """Return whether the file that a namespace is mounted on is one that laneway made, whatever its root did inside."""
+    from laneway.kernel.syscalls import without_mounts
+
+    try:
+        below = without_mounts(RUN)
+    except OSError:  # before Linux 5.2, or with mounts that another user namespace locked
+        return False
+    try:
+        return _is_claimed(name, directory=below)
+    finally:
+        os.close(below)
 
 
-def run(op: Op, steps: Sequence[Step]) -> None:
-    """Do steps of the kind "netns"; raises StepFailed."""
+def found_inside(name: str, kernel: NetlinkSocket) -> Netns | None:
+    """Return the namespace `name` as `kernel`, a socket in it, tells of it, or None when it is not ours."""
+    link = link_at(kernel, _LOOPBACK_INDEX)
+    if link is None or (link.group != GROUP and not _is_mounted_on_ours(name)):
+        return None
+    return Netns(link.alias, link.up, kept=link.group == GROUP)
+
+
+def place_of(name: str, host: NetlinkSocket) -> int:
+    """Return what the kernel calls that namespace where `host` was opened; NOWHERE: no link there leads to it."""
+    try:
+        descriptor = os.open(RUN / name, _LOOK)
+    except OSError:
+        return NOWHERE
+    try:
+        body = host.get(RTM_GETNSID, ask_for_place(descriptor))
+    finally:
+        os.close(descriptor)
+    return NOWHERE if body is None else place(body)
+
+
+def link_at(kernel: NetlinkSocket, index: int) -> SeenLink | None:
+    """Return the link of that index, or None when there is none."""
+    body = kernel.get(RTM_GETLINK, ask_for_index(index))
+    if body is None:
+        return None
+    link = next(links([body]))
+    return link._replace(name=_printable(link.name), alias=_printable(link.alias))
+
+
+def _printable(text: str) -> str:
+    """Return what root inside chose as something that can be shown; what it was is nothing that laneway asks for."""
+    return "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in text)
+
+
+def run(op: Op, steps: Sequence[Step], refused: Refused = raised) -> None:
+    """Do steps of the kind "netns"; what fails is told to `refused`."""
     for step in steps:
         if not _NAME.fullmatch(step.key):
             raise StepFailed(step, f"{step.key!r} is no name for a network namespace")
@@ -148,29 +214,32 @@ def run(op: Op, steps: Sequence[Step]) -> None:
     new = [step for step in steps if not _is_mounted(step.key)]
     present = [step for step in steps if _is_mounted(step.key)]
     if new:
-        _create(new)
-    _adjust(present)
+        _create(new, refused)
+    _adjust(present, refused)
 
 
-def _create(steps: Sequence[Step]) -> None:
+def _create(steps: Sequence[Step], refused: Refused) -> None:
     from laneway.kernel.syscalls import new_netns, pin_netns, share_mount
 
     try:
         RUN.mkdir(mode=0o755, parents=True, exist_ok=True)
         share_mount(RUN)
     except OSError as error:
-        raise refused(f"cannot prepare {RUN}", error) from error
+        raise host_refused(f"cannot prepare {RUN}", error) from error
 
     def make() -> None:
         for step in steps:
             try:
                 _claim(step)
                 new_netns()
+                believe_nobody()
                 with NetlinkSocket() as kernel:
                     _configure(kernel, step)
                 pin_netns(RUN / step.key)
             except OSError as error:
-                raise failed(step, error.errno or 0) from error
+                refused(failed(step, error.errno or 0))
+            except StepFailed as failure:
+                refused(failure)
 
     _in_thread(make)
 
@@ -198,35 +267,30 @@ def _configure(kernel: NetlinkSocket, step: Step) -> None:
         raise failed(step, refusal.errno, refusal.text)
 
 
-def _adjust(steps: Sequence[Step]) -> None:
+def _adjust(steps: Sequence[Step], refused: Refused) -> None:
     """Make the loopback links of namespaces that exist as they should be."""
     by_name = {step.key: step for step in steps}
 
     def adjust(name: str, kernel: NetlinkSocket) -> None:
-        _must_be_ours(kernel, by_name[name])
-        _configure(kernel, by_name[name])
+        with told(by_name[name], refused):
+            _must_be_ours(kernel, by_name[name])
+            _configure(kernel, by_name[name])
 
     for name, error in visit(by_name, adjust).items():
-        raise failed(by_name[name], error.errno or 0)
+        refused(failed(by_name[name], error.errno or 0))
 
 
-def _must_be_ours(kernel: NetlinkSocket, step: Step) -> list[SeenLink]:
-    seen = list(links(kernel.dump(RTM_GETLINK, DUMP_LINKS)))
-    if loopback(seen) is None:
+def _must_be_ours(kernel: NetlinkSocket, step: Step) -> None:
+    if found_inside(step.key, kernel) is None:
         hint = "give it, or the workload, another name"
         raise StepFailed(step, f"the network namespace {step.key} is not laneway's", hint)
-    return seen
 
 
 def _delete(steps: Sequence[Step]) -> None:
     by_name = {step.key: step for step in steps if _is_mounted(step.key)}
 
-    def empty(name: str, kernel: NetlinkSocket) -> None:
-        # A process inside keeps a namespace alive without its name, and our veth pair with it: take that away first.
-        mine = [link.name for link in _must_be_ours(kernel, by_name[name]) if link.group == GROUP]
-        kernel.send([delete_link(each) for each in mine if each != LOOPBACK])
-
-    visit(by_name, empty)
+    # A process inside keeps a namespace alive without its name. Our veth pair went before, by its end on the host.
+    visit(by_name, lambda name, kernel: _must_be_ours(kernel, by_name[name]))
     for step in steps:
         if step.key in by_name:
             _unmount(step)

@@ -5,11 +5,14 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING, NamedTuple
 
+from laneway.errors import HostRefused
+from laneway.kernel import inside as inside_of
 from laneway.kernel import netns
 from laneway.kernel.known import Known
 from laneway.kernel.link_messages import (
     DUMP_ADDRESSES,
     DUMP_LINKS,
+    NOWHERE,
     OUR_GROUPS,
     RTM_GETADDR,
     RTM_GETLINK,
@@ -31,11 +34,12 @@ from laneway.kernel.route_messages import (
     routes,
     rules,
 )
+from laneway.state.facts import Inner
 from laneway.state.links import HALF_MADE, HOST, AddressKey, Link, LinkKey, LinkKind
 from laneway.state.routing import MAIN_TABLE, PROTOCOL, RouteKey, add_routes, add_rules
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Mapping, Sequence
 
     from laneway.kernel.netlink import NetlinkSocket
     from laneway.state.host import HostState
@@ -52,6 +56,7 @@ class Sight(NamedTuple):
     rules: list[SeenRule]
     strangers: frozenset[str]  # names under /run/netns that are not ours, of those that were entered
     peers: dict[int, LinkKey]  # our links inside network namespaces, by the index of their host's ends
+    inner: tuple[Inner, ...]
 
 
 class _Seen(NamedTuple):
@@ -76,16 +81,16 @@ def read(
     of an earlier reading. The index of a link is no other link's later on. Messages of the host's own network namespace
     that are `known` are not parsed again.
     """
-    found, strangers = _namespaces(state, inside)
-    peers = {**(peers or {}), **found}
     links_here = _links(kernel)
+    found = _namespaces(kernel, links_here, state, inside)
+    peers = {**(peers or {}), **found.peers}
     _host_links(links_here, peers, state)
     seen = _rest(kernel, links_here, known)
     _addresses(HOST, seen, state)
     _routes(HOST, seen, state)
     all_rules = list(rules(kernel.dump(RTM_GETRULE, DUMP_RULES), known.rules.read))
     add_rules(state.fib_rules, (each.rule for each in all_rules if each.ours))
-    return Sight(links_here, seen.addresses, all_rules, strangers, peers)
+    return Sight(links_here, seen.addresses, all_rules, frozenset(found.strangers), peers, tuple(sorted(found.inner)))
 
 
 def _links(kernel: NetlinkSocket) -> list[SeenLink]:
@@ -100,42 +105,52 @@ def _rest(kernel: NetlinkSocket, seen: list[SeenLink], known: Known) -> _Seen:
     )
 
 
-def _namespaces(state: HostState, inside: Collection[str] | None) -> tuple[dict[int, LinkKey], frozenset[str]]:
-    """Add what is inside our network namespaces.
+class _Found(NamedTuple):
+    """What was found out of network namespaces, beside what is ours in them."""
 
-    Returns the veth ends there by the index of their host's ends, and the names under /run/netns that are not ours.
-    """
+    peers: dict[int, LinkKey]  # the veth ends there by the index of their host's ends
+    strangers: set[str]  # the names under /run/netns that are not ours
+    inner: list[Inner]
+
+
+def _namespaces(
+    kernel: NetlinkSocket, links_here: Sequence[SeenLink], state: HostState, inside: Collection[str] | None
+) -> _Found:
+    """Add what is inside our network namespaces to `state`."""
     present = netns.names()
     mounted, half_made = (
         [name for name in each if inside is None or name in inside] for each in (present.mounted, present.half_made)
     )
     state.netns.update(dict.fromkeys(half_made, HALF_MADE))
-    peers: dict[int, LinkKey] = {}
-    strangers = set(present.others)
-    unknown = Known()
-    unknown.close()  # the few messages of a workload are read again only where steps changed something
+    found = _Found({}, set(present.others), [])
+    ends: dict[int, list[SeenLink]] = {}
+    for link in links_here:
+        if link.group in OUR_GROUPS and link.place != NOWHERE:
+            ends.setdefault(link.place, []).append(link)
 
-    def look(name: str, kernel: NetlinkSocket) -> None:
-        links_there = _links(kernel)
-        ours = netns.loopback(links_there)
+    def look(name: str, there: NetlinkSocket) -> None:
+        ours = netns.found_inside(name, there)
         if ours is None:
-            strangers.add(name)
+            found.strangers.add(name)
             return
         state.netns[name] = ours
-        seen = _rest(kernel, links_there, unknown)
-        for link in links_there:
-            if link.group in OUR_GROUPS and link.name != netns.LOOPBACK:
-                kind = LinkKind.PEER if link.kind == LinkKind.VETH else _kind(link.kind)
-                state.links[LinkKey(name, link.name)] = Link(kind, link.group, alias=link.alias, up=link.up)
-                peers[link.peer] = LinkKey(name, link.name)
-        _addresses(name, seen, state)
-        _routes(name, seen, state)
+        here = ends.get(netns.place_of(name, kernel), [])
+        try:
+            seen = inside_of.read(there, [link.peer for link in here])
+            found.inner.extend(Inner(name, text) for text in seen.not_as_it_seems(there))
+        except HostRefused as error:  # it is that workload's, and nobody else's
+            found.inner.append(Inner(name, f"it cannot be read: {error}"))
+            return
+        seen.add_to(state, name)
+        found.peers.update(
+            {link.number: LinkKey(name, seen.names[link.peer]) for link in here if link.peer in seen.names}
+        )
 
     for name, error in netns.visit(mounted, look).items():
         if error.errno in _SHORT_OF:
             raise refused(f"cannot look into network namespace {name}", error)
-        strangers.add(name)  # one that cannot be entered is not ours
-    return peers, frozenset(strangers)
+        found.strangers.add(name)  # one that cannot be entered is not ours
+    return found
 
 
 def _kind(name: str) -> LinkKind:

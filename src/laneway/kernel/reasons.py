@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import struct
+from collections.abc import Callable
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -73,6 +74,26 @@ def hint(number: int) -> str:
 def failed(step: Step, number: int, text: str = "", *, special: Mapping[int, str] | None = None) -> StepFailed:
     """Return the error that says `step` was refused with error `number`."""
     return StepFailed(step, reason(number, text, special=special), hint(number))
+
+
+Refused = Callable[[StepFailed], None]
+"""What is told that a step failed: it raises that, or takes note of it for what is done as far as it goes."""
+
+
+def raised(failure: StepFailed) -> None:
+    """Raise the failure."""
+    raise failure
+
+
+@contextmanager
+def told(step: Step, refused: Refused) -> Iterator[None]:
+    """Tell `refused` why the block, which does `step`, ended early."""
+    try:
+        yield
+    except StepFailed as failure:
+        refused(failure)
+    except HostRefused as error:
+        refused(StepFailed(step, str(error), error.hint))
 
 
 def refused(what: str, error: OSError) -> HostRefused:

@@ -20,7 +20,7 @@ from laneway.kernel.netlink import (
 from laneway.plan.steps import Op
 from laneway.state.links import HOST
 from laneway.state.marks import FwMark
-from laneway.state.prefix import ANY, IPV4, IPV6, Prefix
+from laneway.state.prefix import ANY, IPV4, IPV6, Prefix, family_of
 from laneway.state.routing import MAIN_TABLE, PLACE, PROTOCOL, FibRule, Route, RouteKey, RouteKind, RuleAction
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ RTM_DELRULE = 33
 RTM_GETRULE = 34
 
 _RTA_DST = 1
+_RTA_SRC = 2
 _RTA_OIF = 4
 _RTA_GATEWAY = 5
 _RTA_PRIORITY = 6
@@ -45,6 +46,7 @@ _SCOPE_UNIVERSE = 0
 _SCOPE_LINK = 253
 _SCOPE_HOST = 254
 _RTM_F_CLONED = 0x200
+_RTM_F_FIB_MATCH = 0x2000
 
 _RESERVED = (253, 254, 255)  # default, main, local
 
@@ -94,6 +96,14 @@ def dump_routes(*, protocol: int = 0, table: int = 0, link: int = 0) -> bytes:
     if link:
         parts.append(u32(_RTA_OIF, link))
     return _ROUTE.pack(0, 0, 0, 0, 0, protocol, 0, 0, 0) + b"".join(parts)
+
+
+def ask_for_way(source: bytes, to: bytes) -> bytes:
+    """Return the body of a request (RTM_GETROUTE) for the route that a packet between two addresses takes."""
+    bits = len(to) * 8
+    family = AF[family_of(to)]
+    header = _ROUTE.pack(family, bits, bits, 0, 0, 0, 0, 0, _RTM_F_FIB_MATCH)
+    return header + attribute(_RTA_DST, to) + attribute(_RTA_SRC, source)
 
 
 DUMP_RULES = _RULE.pack(0, 0, 0, 0, 0, 0, 0)

@@ -6,7 +6,7 @@ import errno
 from typing import TYPE_CHECKING
 
 from laneway.kernel.delivery import deliver, deliver_everywhere
-from laneway.kernel.reasons import failed
+from laneway.kernel.reasons import Refused, failed, raised
 from laneway.kernel.route_messages import route_request, rule_request
 from laneway.plan.steps import Op, Step
 
@@ -23,9 +23,9 @@ _SPECIAL = {
 }
 
 
-def run(kernel: NetlinkSocket, op: Op, steps: Sequence[Step]) -> None:
-    """Do steps of the kind "routes"; raises StepFailed."""
-    deliver_everywhere(kernel, steps, _encoder(op), special=_SPECIAL)
+def run(kernel: NetlinkSocket, op: Op, steps: Sequence[Step], refused: Refused = raised) -> None:
+    """Do steps of the kind "routes"; what fails is told to `refused`."""
+    deliver_everywhere(kernel, steps, _encoder(op), special=_SPECIAL, refused=refused)
 
 
 def _encoder(op: Op) -> Callable[[NetlinkSocket, Step], Request | None]:

@@ -14,6 +14,9 @@ _CLONE_NEWNET = 0x40000000
 _MS_BIND = 0x1000
 _MS_REC = 0x4000
 _MS_SHARED = 1 << 20
+_AT_FDCWD = -100
+_OPEN_TREE_CLONE = 1
+_SYS_OPEN_TREE = 428  # the same on every architecture, as all calls since Linux 5.0
 
 
 @lru_cache(maxsize=1)
@@ -29,7 +32,7 @@ def _check(result: int, where: str) -> None:
 
 def enter_netns(path: str) -> None:
     """Move the calling thread, and no other, into the network namespace at `path`; raises OSError."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
     try:
         _check(_libc().setns(descriptor, _CLONE_NEWNET), path)
     finally:
@@ -44,6 +47,13 @@ def new_netns() -> None:
 def pin_netns(path: Path) -> None:
     """Mount the calling thread's network namespace on the file `path`; raises OSError."""
     _check(_libc().mount(b"/proc/thread-self/ns/net", bytes(path), b"none", _MS_BIND, None), str(path))
+
+
+def without_mounts(path: Path) -> int:
+    """Return a descriptor of a directory as it is below what is mounted in it (open_tree(2)); raises OSError."""
+    descriptor: int = _libc().syscall(_SYS_OPEN_TREE, _AT_FDCWD, bytes(path), _OPEN_TREE_CLONE | os.O_CLOEXEC)
+    _check(descriptor, str(path))
+    return descriptor
 
 
 def share_mount(path: Path) -> None:

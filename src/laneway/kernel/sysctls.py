@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from laneway.errors import StepFailed
-from laneway.kernel.reasons import failed, refused
+from laneway.kernel.reasons import Refused, failed, raised, told
+from laneway.kernel.reasons import refused as host_refused
 from laneway.plan.steps import Op, Step
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def read(keys: Iterable[str]) -> dict[str, str]:
         except FileNotFoundError:
             continue
         except OSError as error:
-            raise refused(f"cannot read sysctl {key}", error) from error
+            raise host_refused(f"cannot read sysctl {key}", error) from error
     return values
 
 
@@ -61,11 +62,12 @@ def _parts(text: str) -> str:
     return " ".join(text.split())
 
 
-def run(op: Op, steps: Sequence[Step]) -> None:
-    """Do steps of the kind "sysctls"; raises StepFailed. A deleted one went with its link."""
+def run(op: Op, steps: Sequence[Step], refused: Refused = raised) -> None:
+    """Do steps of the kind "sysctls"; what fails is told to `refused`. A deleted one went with its link."""
     if op is not Op.DELETE:
         for step in steps:
-            _write(step)
+            with told(step, refused):
+                _write(step)
 
 
 def _write(step: Step) -> None:

@@ -17,7 +17,7 @@ from laneway.plan.rule_commands import (
 from laneway.plan.shell import joined, quoted
 from laneway.plan.steps import Op
 from laneway.state.host import DIRECTORY_MARK
-from laneway.state.links import GROUP, HALF_MADE, HOST, PROMOTE_SECONDARIES, Link, LinkKind
+from laneway.state.links import ADVICE, GROUP, HALF_MADE, HOST, PROMOTE_SECONDARIES, Link, LinkKind
 from laneway.state.prefix import IPV4, Prefix, address_text
 from laneway.state.routing import PLACE, PROTOCOL, RouteKind, RuleAction
 from laneway.state.sets import ASIDE
@@ -89,7 +89,17 @@ def _netns(step: Step) -> str:
         made = (
             f"{{ ip netns exec {name} true 2>/dev/null || {{ rm -f /run/netns/{name}; ip netns add {name}; }}; }} && "
         )
-    return f"{made}ip -n {name} link set lo group {GROUP} alias {quoted(wanted.alias)} {_up(wanted.up)}"
+    deaf = f" && {_takes_no_advice(step.key)}" if made else ""
+    return f"{made}ip -n {name} link set lo group {GROUP} alias {quoted(wanted.alias)} {_up(wanted.up)}{deaf}"
+
+
+def _takes_no_advice(netns: str, *links: str) -> str:
+    keys = (
+        f"net/{family}/conf/{quoted(conf)}/{name}=0"
+        for family, name in (each.split("/") for each in ADVICE)
+        for conf in ("all", "default", *links)
+    )
+    return f"ip netns exec {quoted(netns)} sysctl -eqw {' '.join(keys)}"
 
 
 def _address(step: Step) -> str:
@@ -154,19 +164,23 @@ def _link(step: Step) -> str:
         return f"{removed} && {_new_link(key, link)}"
     if link.kind != LinkKind.PEER and step.op == Op.CREATE:
         return _new_link(key, link)
-    return " && ".join(f"ip{_inside(key.netns)} link set {quoted(key.name)}{each}" for each in _changes(step))
+    changes = [f"ip{_inside(key.netns)} link set {quoted(key.name)}{each}" for each in _changes(step)]
+    if step.old is not None and step.old.heeds != link.heeds:
+        changes.insert(0, _takes_no_advice(key.netns, key.name))
+    return " && ".join(changes)
 
 
 def _changes(step: Step) -> Iterator[str]:
     """Yield what follows `ip link set NAME` to change a link; as a port of its bridge only once it is one."""
     old: Link = step.old or Link(step.new.kind)
     new: Link = step.new
+    group = f" group {new.group}" if step.old and new.group != old.group else ""
     mac = f" address {new.mac.hex(':')}" if new.mac not in (b"", old.mac) else ""
     alias = f" alias {quoted(new.alias)}" if new.alias != old.alias else ""
     master = ""
     if new.master != old.master:
         master = f" master {quoted(new.master)}" if new.master else " nomaster"
-    yield f"{mac}{master}{alias} {_up(new.up)}"
+    yield f"{mac}{group}{master}{alias} {_up(new.up)}"
     if new.master and (new.master, new.hairpin) != (old.master, old.hairpin):
         yield f" type bridge_slave hairpin {'on' if new.hairpin else 'off'}"
 

@@ -125,6 +125,13 @@ class TableName(NamedTuple):
     file: str
 
 
+class Inner(NamedTuple):
+    """What root inside a workload made of its network namespace, beside the objects that are compared one by one."""
+
+    netns: str
+    text: str
+
+
 class Foreign(NamedTuple):
     """Objects of others that laneway could collide with; it never changes them."""
 
@@ -140,3 +147,4 @@ class Foreign(NamedTuple):
     gates: tuple[GateTable, ...] = ()  # whose chains may refuse what passes
     forwarded: tuple[ForwardedPort, ...] = ()
     unseen: tuple[str, ...] = ()  # what could not be looked at, and why
+    inner: tuple[Inner, ...] = ()

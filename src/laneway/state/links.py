@@ -17,6 +17,10 @@ PROMOTE_SECONDARIES = "net/ipv4/conf/{}/promote_secondaries"
 """The sysctl of a link that keeps the other addresses of a subnet when the first one is deleted (ip-sysctl.rst)."""
 
 
+ADVICE = ("ipv4/accept_redirects", "ipv6/accept_ra", "ipv6/accept_redirects")
+"""What tells a link to go by another router, by the sysctls of a link that let it: a workload's takes none of it."""
+
+
 class LinkKind(StrEnum):
     """The kinds of link laneway makes, or in a new namespace finds."""
 
@@ -30,6 +34,7 @@ class Netns(NamedTuple):
 
     alias: str = ""  # ifalias of its loopback link: "laneway tenant=acme workload=web"
     up: bool = True  # its loopback link
+    kept: bool = True  # the loopback link is in our group still
 
 
 HALF_MADE = Netns(alias="", up=False)
@@ -54,6 +59,7 @@ class Link(NamedTuple):
     mac: bytes = b""  # for BRIDGE alone: given, so that a port that comes or goes does not change it
     alias: str = ""  # for people: ifalias, up to 255 bytes
     up: bool = True
+    heeds: str = ""  # for PEER alone: which kinds of ADVICE it takes
 
     def can_be_made_of(self, other: Link) -> bool:
         """Return whether a link that is `other` can be changed into this one; if not, it must be made anew."""

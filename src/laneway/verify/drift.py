@@ -124,7 +124,7 @@ def _value(step: Step, value: Any) -> str:  # noqa: ANN401, C901, PLR0911  one c
     key: Any = step.key
     match step.kind:
         case "netns":
-            return f"'{value.alias}', {'up' if value.up else 'down'}"
+            return f"'{value.alias}', {'up' if value.up else 'down'}{'' if value.kept else ', lo out of its group'}"
         case "links":
             return _link(value)
         case "priors" | "sysctls" | "files":
@@ -157,6 +157,7 @@ def _link(link: Any) -> str:  # noqa: ANN401  a Link
         f"pair of {link.peer.name} in {link.peer.netns}" if link.peer else "",
         f"address {link.mac.hex(':')}" if link.mac else "",
         "hairpin" if link.hairpin else "",
+        f"takes {link.heeds}" if link.heeds else "",
         f"'{link.alias}'" if link.alias else "",
     ]
     return ", ".join(part for part in parts if part)

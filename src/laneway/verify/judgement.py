@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from laneway.doctor.finding import Severity
@@ -15,6 +15,8 @@ from laneway.plan.plan import plan
 from laneway.verify.drift import differences
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from laneway.apply.target import Target
     from laneway.doctor.finding import Finding
     from laneway.explain.expect import Failure
@@ -39,6 +41,7 @@ class Judgement:
     findings: tuple[Finding, ...] = ()  # the doctor's errors and warnings
     strict: bool = False  # a warning is a failure too
     unseen: tuple[str, ...] = ()  # what the doctor could not look at
+    workloads: Mapping[str, str] = field(default_factory=dict)  # not inside as the policy says, and why
 
     @property
     def broken(self) -> tuple[Finding, ...]:
@@ -52,7 +55,7 @@ class Judgement:
             return Exit.EXPECTATION
         if self.in_the_way:
             return Exit.CONFLICT
-        return Exit.PENDING if self.drift or self.broken else Exit.DONE
+        return Exit.PENDING if self.drift or self.workloads or self.broken else Exit.DONE
 
 
 def judge(
