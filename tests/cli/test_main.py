@@ -50,8 +50,9 @@ def invalid(tmp_path: Path) -> str:
     return str(path)
 
 
-def test_version_is_the_package_s() -> None:
-    done = laneway("--version")
+@pytest.mark.parametrize("said", ["--version", "-V", "version"])
+def test_version_is_the_package_s(said: str) -> None:
+    done = laneway(said)
 
     assert (done.returncode, done.stdout, done.stderr) == (Exit.DONE, f"laneway {__version__}\n", "")
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 VERBS: Final = (
     *("check", "compile", "plan", "apply", "confirm", "rollback", "history", "destroy"),
-    *("status", "verify", "explain", "map", "doctor", "exec", "lab", "schema", "service"),
+    *("status", "verify", "explain", "map", "doctor", "exec", "lab", "schema", "service", "version"),
 )
 """The commands in the order of `--help`; each is a module of this package with a function `register(app)`."""
 
@@ -57,7 +57,7 @@ def build(verbs: Sequence[str]) -> Typer:
     )
 
     @app.callback()
-    def options(*, version: bool = typer.Option(False, "--version", help="Say which laneway this is.")) -> None:
+    def options(*, version: bool = typer.Option(False, "--version", "-V", help="Say which laneway this is.")) -> None:
         # Reached with other options beside it; `main` answers `--version` alone.
         if version:
             from laneway import __version__

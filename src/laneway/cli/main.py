@@ -40,7 +40,7 @@ def main() -> NoReturn:
 def _main() -> NoReturn:
     _open_streams()
     arguments = sys.argv[1:]
-    if arguments == ["--version"]:
+    if arguments in (["--version"], ["-V"], ["version"]):
         from laneway.cli.app import finish
 
         finish(_version)
