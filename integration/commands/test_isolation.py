@@ -19,6 +19,7 @@ BOTH = (4, 6)
 OUTSIDE = {4: "203.0.113.9", 6: "2001:db8:ffff::9"}
 WEB = {4: "10.20.0.10", 6: "fd20::10"}
 APP = {4: "10.30.0.10", 6: "fd30::10"}
+HOST = {4: "192.0.2.2", 6: "2001:db8:a::2"}
 GATEWAY = {4: "10.20.0.1", 6: "fd20::1"}
 CT = {4: "172.18.0.5", 6: "fd18::5"}
 CT_SENDS = {(each, protocol) for each in CT.values() for protocol in (1, 6, 17, 58)}
@@ -168,6 +169,10 @@ def test_others_reach_no_tenant_and_no_tenant_reaches_them(
     if other:
         edge.sh(on_both(FLUSHED, variant))
 
+    for family, tool in ((4, "iptables"), (6, "ip6tables")):
+        to = f"[{WEB[family]}]:80" if family == 6 else f"{WEB[family]}:80"
+        edge.sh(f"{tool}-{variant} -t nat -I PREROUTING -p udp --dport 99 -j DNAT --to {to}")
+
     with (
         hearing(edge, "acme-web") as web,
         hearing(edge, "ct") as container,
@@ -178,9 +183,12 @@ def test_others_reach_no_tenant_and_no_tenant_reaches_them(
             sends(edge, "ct", WEB[family], 80)
             sends(edge, "acme-web", CT[family], 80)
             sends(edge, "acme-web", APP[family], 80)
+            # Somebody's DNAT leads there, which laneway has not published.
+            sends(edge, "provider", HOST[family], 99)
         time.sleep(0.3)
 
-        assert [each for each in web() if each.source in CT.values()] == []
+        strangers = {*CT.values(), "192.0.2.1", "2001:db8:a::1"}
+        assert [each for each in web() if each.source in strangers] == []
         assert [each for each in container() if each.source.startswith(("10.20.", "fd20:"))] == []
         assert [each for each in app() if each.source.startswith(("10.20.", "fd20:"))] == []
         assert [each for each in provider() if each.to in APP.values()] == []

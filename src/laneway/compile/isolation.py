@@ -101,9 +101,14 @@ def isolate(scene: Scene, state: HostState) -> None:
 
 def _isolate(scene: Scene) -> Iterator[ChainRule]:
     field = scene.lanes.field
+    # What is translated and leaves by its uplink is most of all there is; then answers of published ports.
+    for way in scene.ways:
+        by_it = (OutInterface(way.uplink.interface), Mark(field.by_uplink(way.number)))
+        yield ChainRule((*by_it, CtState(("SNAT",))), Verdict.RETURN)
     yield ChainRule((Mark(field.unmarked),), Jump(UNMARKED_ISOLATE, goto=True))
     for way in scene.ways:
-        yield from _known_by(way, Mark(field.by_uplink(way.number)))
+        by_it = (OutInterface(way.uplink.interface), Mark(field.by_uplink(way.number)))
+        yield ChainRule((*by_it, CtState(("DNAT",)), CtDirection("REPLY")), Verdict.RETURN)
     yield ChainRule((TENANTS, TO_TENANTS), Jump(BETWEEN, goto=True))
     yield ChainRule((TO_TENANTS,), Verdict.RETURN)
     # What begins is refused by filter, and if not there, on its way out (marking.py).
@@ -116,13 +121,6 @@ def _isolate(scene: Scene) -> Iterator[ChainRule]:
         yield ChainRule((OutInterface(way.uplink.interface), TENANTS), Jump(LEAVING, goto=True))
     yield ChainRule((CtState(("NEW",)),), Verdict.RETURN, comment("-", "first"))
     yield ChainRule((TENANTS,), Verdict.DROP, comment("-", "elsewhere"))
-
-
-def _known_by(way: Way, by_it: Mark) -> Iterator[ChainRule]:
-    """Yield what lets packets of known flows leave by their uplink: translated, or answers of a published port."""
-    leaves = OutInterface(way.uplink.interface)
-    yield ChainRule((leaves, by_it, CtState(("SNAT",))), Verdict.RETURN)
-    yield ChainRule((leaves, by_it, CtState(("DNAT",)), CtDirection("REPLY")), Verdict.RETURN)
 
 
 def _unmarked() -> Chain:
