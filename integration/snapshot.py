@@ -23,8 +23,9 @@ find /run \( -path /run/layers -o -path /run/netns -o -name laneway.lock -o -nam
 # the kernel may hold much longer while it clears a host of many bridges away that another test was done with.
 SETTLING = 60
 
-# Whether a link works follows whether it is up, a second later at worst (net/core/link_watch.c).
-_MOVING = r"NO-CARRIER,|,LOWER_UP| state [A-Z]+|bridge_slave state [a-z]+|[a-z_]*timer +[0-9.]+"
+# Whether a link works follows whether it is up, a second later at worst (net/core/link_watch.c); how many senders a
+# bridge has seen, which iproute2 shows since 6.7, follows what was sent.
+_MOVING = r"NO-CARRIER,|,LOWER_UP| state [A-Z]+|bridge_slave state [a-z]+|[a-z_]*timer +[0-9.]+| fdb_n_learned [0-9]+"
 LINKS = f"ip -o -d link | sed -E 's/{_MOVING}//g'"
 ROUTES = "{ ip route show table all; ip -6 route show table all; } | sed 's/ linkdown//'"
 

@@ -104,7 +104,12 @@ def test_without_a_policy_marks_and_priorities_are_those_it_would_have(laneway: 
             id="subnet",
         ),
         pytest.param("subnet-in-use", "ip route add 10.20.0.128/25 via 192.0.2.9", {}, id="route"),
-        pytest.param("names-read-only", "mount -t tmpfs -o ro tmpfs /etc/iproute2", {}, id="read-only names of tables"),
+        pytest.param(
+            "names-read-only",
+            "mkdir -p /etc/iproute2; mount -t tmpfs -o ro tmpfs /etc/iproute2",
+            {},
+            id="read-only names of tables",
+        ),
     ],
 )
 def test_found_and_mended(laneway: Laneway, quickstart: Path, rule: str, provoke: str, filled: dict[str, str]) -> None:

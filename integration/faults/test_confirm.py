@@ -253,7 +253,9 @@ def test_a_held_lock_delays_taking_back_and_does_not_prevent_it(nft: Throwaway) 
 def test_systemd_is_asked_where_it_runs(nft: Throwaway) -> None:
     nft.sh("""
         printf '#!/bin/sh\\nprintf "%%s\\\\n" "$@" > /run/asked\\n' > /run/systemd-run; chmod 755 /run/systemd-run
-        mount --bind /run/systemd-run /usr/bin/systemd-run
+        mkdir /run/bin-upper /run/bin-work
+        mount -t overlay overlay -o lowerdir=/usr/bin,upperdir=/run/bin-upper,workdir=/run/bin-work /usr/bin
+        cp --remove-destination /run/systemd-run /usr/bin/systemd-run
     """)
 
     def prepare() -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from integration.faults.driver import done, laneway, prepared, snapshot
 from integration.faults.test_drift import DAMAGE, WIDER, damage
+from integration.snapshot import LINKS
 from laneway.apply import going_back
 from laneway.errors import HostRefused, StepFailed
 from laneway.kernel.host import LinuxHost
@@ -43,11 +44,45 @@ def pending(host: Throwaway, *plan: str) -> str:
     return ended.out
 
 
+def marks_addresses(host: Throwaway) -> bool:
+    """Return whether this host's ip(8) can give addresses laneway's mark: since 6.3."""
+    return "proto ADDRPROTO" in host.run(["ip", "addr", "help"], check=False).stderr
+
+
 def left(host: Throwaway, *plan: str) -> list[str]:
-    """Return what is left to do, but for addresses: ip(8) before 6.3 cannot give them laneway's mark."""
+    """Return what is left to do, but for marks of addresses that this host's ip(8) cannot give."""
     ended = laneway(host, *plan)
     assert ended.code in (0, 4), ended
-    return [line for line in ended.out.splitlines() if " addr replace " not in line]
+    marked = marks_addresses(host)
+    return [line for line in ended.out.splitlines() if marked or " addr replace " not in line]
+
+
+def everything(host: Throwaway) -> list[str]:
+    """Return the host and what is in its workloads, line by line, less what is random in what is made anew."""
+    inside = host.run(["sh"], input=WORKLOADS).stdout
+    # MACs of veth pairs, addresses from them, numbers of namespaces, seeds of sets.
+    chance = r"link/ether \S+|fe80::\S*ff:fe\S*|link-netns(id)? \S+| initval \S+|@if\d+"
+    return sorted(re.sub(chance, "", line) for line in f"{snapshot(host)}{inside}".splitlines())
+
+
+WORKLOADS = rf"""
+for name in $(ip netns list | sed 's/ .*//' | sort); do
+    ip netns exec $name sh -c "{LINKS.replace('"', chr(92) + '"')}; ip -o addr; ip route; ip -6 route"
+    ip netns exec $name grep -r . /proc/sys/net/ipv4/conf /proc/sys/net/ipv6/conf 2>/dev/null
+done | grep -v stable_secret
+true
+"""
+
+
+def test_a_host_that_was_typed_is_as_one_that_was_applied(throwaway: Throwaway, variant: str) -> None:
+    prepared(throwaway, variant)
+    done(throwaway, "apply", "/run/a.toml")
+    applied = everything(throwaway)
+    done(throwaway, "destroy")
+
+    assert typed(throwaway, pending(throwaway, *PLAN_A)) == ""
+
+    assert everything(throwaway) == applied
 
 
 def test_a_plan_typed_makes_what_apply_makes(throwaway: Throwaway, variant: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import socket
 from typing import TYPE_CHECKING
@@ -69,10 +70,11 @@ def test_rules_are_written_just_as_iptables_save_prints_them(
     program = f"ip{'6' if family == 6 else ''}tables-{variant}-save"
     printed = [line.split(" ", 2)[2] for line in throwaway.sh(program).splitlines() if line.startswith("-A LANEWAY-")]
 
-    names = {"33": "dccp", "47": "gre", "103": "pim", "142": "rohc"}
+    # By name where iptables knows one, or /etc/protocols, which a minimal host has not: versions differ.
+    numbers = {"dccp": 33, "gre": 47, "pim": 103, "rohc": 142}
+    for name, number in numbers.items():
+        printed = [re.sub(rf"^-p {name} ", f"-p {number} ", text) for text in printed]
     ours = [rule_text(rule, family=family) for rules in every_rule(family).values() for rule in rules]
-    for number, name in names.items():  # by name only where /etc/protocols has it
-        ours = [f"-p {name}{text[3 + len(number) :]}" if text.startswith(f"-p {number} ") else text for text in ours]
     assert sorted(ours) == sorted(printed)
 
 

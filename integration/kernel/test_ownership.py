@@ -107,7 +107,8 @@ def test_what_others_have_is_reported(crowded: Throwaway) -> None:
         MarkUse(FwMark(0x110000, 0xFFFF0000), f"ip rule 10050: from all fwmark 0x110000/0xffff0000 lookup {TABLE}"),
     )
     assert TableName(100, "vpn", "/etc/iproute2/rt_tables.d/vpn.conf") in foreign.table_names
-    assert TableName(254, "main", "/etc/iproute2/rt_tables") in foreign.table_names
+    # Where ip(8) keeps its own: in /etc/iproute2, or since 6.5 below /usr.
+    assert (254, "main") in {each[:2] for each in foreign.table_names}
 
 
 def test_ours_is_not_reported_as_foreign(throwaway: Throwaway) -> None:

@@ -65,6 +65,9 @@ def read(paths: Sequence[Path], faults: Faults, judge: Judge | None = None) -> l
 
 def _files(path: Path, faults: Faults, judge: Judge | None) -> Iterator[Path]:
     """Yield the files that a path stands for: itself, or the `*.toml` in it; hidden ones are editors' own."""
+    if "\0" in str(path):
+        faults.located.append(Problem("no file can have a zero byte in its name", str(path)))
+        return
     try:
         if not stat.S_ISDIR(path.stat().st_mode):
             yield path
@@ -72,7 +75,7 @@ def _files(path: Path, faults: Faults, judge: Judge | None) -> Iterator[Path]:
         if judge is not None:
             os.close(walked(path, judge))
         files = sorted(each for each in path.iterdir() if each.name.endswith(".toml") and not each.name.startswith("."))
-    except (OSError, ValueError) as error:
+    except OSError as error:
         faults.located.append(Problem(_reason(error), str(path), hint=_remedy(error)))
         return
     if not files:
