@@ -54,19 +54,15 @@ class Story(NamedTuple):
     plan: Timed
     other: Timed  # another tenant is changed
     own: Timed
-    again: Timed
     status: Timed
     rollback: Timed
     unconfirmed: Timed
     taken_back: float  # seconds after the time to confirm it was over
-    marks: list[str]  # the published port of acme's policy, after each of the changes
+    marks: list[str]  # how many ports of acme's other policy are published, after each of the changes
     reach: dict[str, bool]
+    again: Timed
     destroy: Timed
     left: str
-
-
-def published(host: Throwaway, port: int) -> bool:
-    return f"tcp:{port}" in host.sh("ipset save")
 
 
 @pytest.fixture(scope="module", params=["nft", "legacy"])
@@ -94,7 +90,6 @@ def told(host: Throwaway, calm: Timed) -> Story:
     other = timed(host, "apply", "--json", "/run/globex2.toml")
     own = timed(host, "apply", "--json", "/run/acme2.toml")
     marks = [host.sh("ipset save | grep -c 'tcp:90' || :").strip()]
-    again = timed(host, "apply", "/run/acme2.toml")
     status = timed(host, "status", "--json")
     rollback = timed(host, "rollback", "--json")
     marks.append(host.sh("ipset save | grep -c 'tcp:90' || :").strip())
@@ -114,13 +109,13 @@ def told(host: Throwaway, calm: Timed) -> Story:
             ("acme-ok", "fd20::1"),
         )
     }
+    again = timed(host, "apply", "/run/acme2.toml")
     destroy = timed(host, "destroy", "--json")
     left = host.sh(
         "ip -o link | grep -E 'lw[bv]' || :; ip rule | grep 147 || :; ipset list -n | grep ^lw- || :; ls /run/netns"
     )
-    return Story(
-        calm, verify, plan, other, own, again, status, rollback, unconfirmed, taken_back, marks, pings, destroy, left
-    )
+    changes = (other, own, status, rollback, unconfirmed)
+    return Story(calm, verify, plan, *changes, taken_back, marks, pings, again, destroy, left)
 
 
 def test_every_change_of_the_host_is_made(story: Story) -> None:
@@ -130,7 +125,8 @@ def test_every_change_of_the_host_is_made(story: Story) -> None:
 
 
 def test_a_change_that_nobody_confirms_is_taken_back_in_time(story: Story) -> None:
-    assert story.taken_back < 20
+    # It has to be begun, to wait for the lock, and to look at everything twice.
+    assert story.taken_back < 15 + 10 * story.calm.seconds
 
 
 def test_honest_workloads_are_reached(story: Story) -> None:
@@ -174,6 +170,7 @@ def test_a_sibling_s_router_advertisement_is_taken_by_nobody(throwaway: Throwawa
     write(throwaway, "acme.toml", head + text)
     assert laneway(throwaway, "apply", "/run/acme.toml").code == 0
     defaults = throwaway.sh("ip -n acme-web -6 route show default")
+    throwaway.sh("while ip -n acme-db -6 addr | grep -q tentative; do sleep 0.1; done")
 
     throwaway.call(inside, "acme-db")
 
@@ -186,6 +183,16 @@ def test_a_sibling_s_router_advertisement_is_taken_by_nobody(throwaway: Throwawa
         for conf in ("all", "default", "eth0"):
             key = f"/proc/sys/net/{family}/conf/{conf}/{name}"
             assert throwaway.sh(f"ip netns exec acme-web cat {key}") == "0\n", key
+
+    # So it does come to that in a workload whose root listens, and then is told of it.
+    throwaway.sh("echo 1 | ip netns exec acme-web tee /proc/sys/net/ipv6/conf/eth0/accept_ra")
+    throwaway.call(inside, "acme-db")
+    time.sleep(1)
+    assert "proto ra" in throwaway.sh("ip -n acme-web -6 route show default")
+    verify = timed(throwaway, "verify", "--json", "/run/acme.toml")
+    assert (verify.ended.code, list(verify.said["workloads"])) == (4, ["acme/web"])
+    assert laneway(throwaway, "apply", "/run/acme.toml").code == 0
+    assert throwaway.sh("ip netns exec acme-web cat /proc/sys/net/ipv6/conf/eth0/accept_ra") == "0\n"
 
 
 def inside(name: str) -> None:

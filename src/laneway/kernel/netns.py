@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from laneway.errors import HostRefused, StepFailed
 from laneway.kernel.advice import believe_nobody
 from laneway.kernel.link_messages import (
+    DUMP_LINKS,
     NOWHERE,
     RTM_GETLINK,
     RTM_GETNSID,
@@ -24,6 +25,7 @@ from laneway.kernel.link_messages import (
     SeenLink,
     ask_for_index,
     ask_for_place,
+    delete_link,
     links,
     place,
     set_link,
@@ -44,6 +46,7 @@ _LOOK = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK  # whatever s
 LOOPBACK = "lo"
 _CLAIM = b"laneway\n"
 _LOOPBACK_INDEX = 1  # in every network namespace (loopback_net_init)
+_MOST_LINKS = 1000  # that are looked at for our pairs, of which the first was made before any other link
 PATIENCE = 5  # seconds that the kernel has for an answer about the inside of one
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,254}")
 
@@ -289,8 +292,17 @@ def _must_be_ours(kernel: NetlinkSocket, step: Step) -> None:
 def _delete(steps: Sequence[Step]) -> None:
     by_name = {step.key: step for step in steps if _is_mounted(step.key)}
 
-    # A process inside keeps a namespace alive without its name. Our veth pair went before, by its end on the host.
-    visit(by_name, lambda name, kernel: _must_be_ours(kernel, by_name[name]))
+    def empty(name: str, kernel: NetlinkSocket) -> None:
+        # A process inside keeps a namespace alive without its name, and our veth pair with it: take that away first.
+        _must_be_ours(kernel, by_name[name])
+        found, whole = kernel.dump_some(RTM_GETLINK, DUMP_LINKS, most=_MOST_LINKS)
+        if not whole:
+            kernel.close()
+            kernel.reopen()
+        pairs = [link.name for link in links(found) if link.group == GROUP and link.place != NOWHERE]
+        kernel.send([delete_link(each) for each in pairs])
+
+    visit(by_name, empty)
     for step in steps:
         if step.key in by_name:
             _unmount(step)
