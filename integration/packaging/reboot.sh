@@ -15,7 +15,8 @@ if [ "${3-}" != inside ]; then
 fi
 mount -t tmpfs tmpfs /run
 tree=$(mktemp -d /tmp/laneway-reboot.XXXXXX)
-trap 'rm -rf "$tree"' EXIT
+init=
+trap '[ -z "$init" ] || kill -9 "$init" 2>/dev/null || :; rm -rf "$tree"' EXIT
 cp -a "$1/." "$tree"
 cp "$2" "$tree/root/laneway.deb"
 chroot "$tree" dpkg -i /root/laneway.deb >"$tree/root/dpkg.log" 2>&1 || { cat "$tree/root/dpkg.log"; exit 1; }
@@ -59,7 +60,7 @@ boot() { # a fresh network, and systemd in it
     ip -n provider addr add 203.0.113.9/32 dev lo
     ip -n provider addr add 2001:db8:ffff::9/128 dev lo
     # /proc/sys/net is the container's own, as its network is.
-    SYSTEMD_NSPAWN_API_VFS_WRITABLE=network systemd-nspawn --quiet --directory "$tree" --boot --network-namespace-path=/run/netns/host --register=no --keep-unit \
+    SYSTEMD_NSPAWN_API_VFS_WRITABLE=network systemd-nspawn --quiet --directory "$tree" --boot --network-namespace-path=/run/netns/host --register=no --keep-unit --capability=CAP_NET_ADMIN \
         --console=pipe </dev/null >"$tree/root/console" 2>&1 &
     nspawn=$!
     until init=$(pgrep -P "$nspawn") && [ -e "/proc/$init/root/run/systemd/system" ]; do
@@ -76,8 +77,19 @@ on() { # on COMMAND…: inside, in the namespaces of its PID 1
 
 gone() { # after a shutdown or a power cut: nothing is left but the disk
     wait "$nspawn" 2>/dev/null || :
+    init=
     ip netns del host
     ip netns del provider
+}
+
+settles() { # until the unit that a service started is done
+    for _ in $(seq 60); do
+        if on laneway status >/dev/null; then return; fi
+        sleep 1
+    done
+    say "FAILED: drift after $*"
+    on laneway status
+    exit 1
 }
 
 passes() {
@@ -105,13 +117,12 @@ on laneway history
 say 'other services start anew: nftables, systemd-networkd'
 for verb in reload restart; do
     on systemctl "$verb" nftables
-    on systemctl show --property=Job laneway-boot.service >/dev/null
-    sleep 5
-    on laneway status >/dev/null || { say "FAILED: drift after $verb of nftables"; on laneway status; exit 1; }
+    sleep 1
+    settles "$verb of nftables"
 done
 on systemctl restart systemd-networkd
 sleep 3
-on laneway status >/dev/null || { say 'FAILED: drift after a restart of systemd-networkd'; on laneway status; exit 1; }
+settles 'a restart of systemd-networkd'
 passes
 
 say 'a power cut while a change waits for its confirmation'
