@@ -31,7 +31,8 @@ _HOLD = """
 set -e
 mount -t tmpfs tmpfs /run
 mount -t sysfs sysfs /sys
-for layer in etc var/lib {usr}; do
+for layer in etc var/lib {more}; do
+    [ -d /$layer ] || continue
     above=/run/layers/$layer
     below=/$layer
     for root in {unpacked}; do [ ! -d $root/$layer ] || below=$root/$layer:$below; done
@@ -63,7 +64,8 @@ class Throwaway:
     def __enter__(self) -> Self:
         """Make the host."""
         roots = " ".join(shlex.quote(str(root)) for root in self.unpacked)
-        hold = _HOLD.format(usr="usr" if roots else "", unpacked=roots, prepare=self.prepare, init=self.init)
+        more = "usr opt var/cache var/log var/tmp" if roots else ""  # where real programs write, besides
+        hold = _HOLD.format(more=more, unpacked=roots, prepare=self.prepare, init=self.init)
         command = ["unshare", *self.namespaces, "--propagation", "private", *self._more, "sh", "-c", hold]
         self._holder = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         assert self._holder.stdout is not None

@@ -18,14 +18,15 @@ _WAIT = 30  # seconds, for what takes one or two where the machine has nothing e
 _PREPARE = """
 mkdir /run/cgroup
 mount -t cgroup2 cgroup2 /run/cgroup
-mount --bind "$(mktemp --directory /run/cgroup/laneway.XXXXXX)" /sys/fs/cgroup
+mktemp --directory /run/cgroup/laneway.XXXXXX > /run/cgroup.own
+mount --bind $(cat /run/cgroup.own) /sys/fs/cgroup
 ldconfig
 """
 _END = """
 kill -KILL -1 || true
 umount /sys/fs/cgroup
 for again in $(seq 50); do
-    find /run/cgroup/laneway.?????? -depth -type d -exec rmdir {} + && break
+    find $(cat /run/cgroup.own) -depth -type d -exec rmdir {} + && break
     sleep 0.1
 done
 """

@@ -191,7 +191,9 @@ class World:
         for place, source, to, protocol in packets:
             address = ip_address(source)
             if place in UPLINKS:
-                stray = source not in UPLINKS[place] and not (address.is_link_local or address.is_unspecified)
+                # What the host itself reports by ICMP goes by its default route; tenants' own is told by the probes.
+                own = chain(*UPLINKS.values()) if protocol == "icmp" else UPLINKS[place]
+                stray = source not in own and not (address.is_link_local or address.is_unspecified)
             elif place in WORKLOADS:
                 stray = _inside(address, _PRIVATE) and not _inside(address, _TENANTS[_tenant(place)])
             else:
