@@ -44,7 +44,7 @@ def mend(laneway: Laneway, found: list[dict[str, Any]], rule: str, filled: Mappi
             command = command.replace(word, value)  # noqa: PLW2901
         if command.startswith("laneway "):
             laneway(*command.split()[1:])
-        elif not command.startswith("systemctl "):  # nothing is booted on a throw-away host
+        elif not command.startswith(("systemctl ", "networkctl ")):  # nothing is booted on a throw-away host
             laneway.host.sh(command)
 
 
@@ -179,8 +179,13 @@ def test_rules_of_others_in_the_other_variant(laneway: Laneway, quickstart: Path
         f"iptables-{other} -A MINE -j DROP;"
         f"iptables-{other} -P FORWARD DROP; ip6tables-{other} -t mangle -A PREROUTING -i eth9 -j ACCEPT"
     )
+    found = findings(laneway, quickstart, code=4)
+    (mixed,) = [each["what"] for each in found if each["rule"] == "variant-mix"]
+    counted = "3 rules of others and a policy other than ACCEPT (iptables -t filter -P FORWARD)"
+    assert mixed == f"{counted} are in the {other} iptables, and this host's iptables is {variant}"
+    assert [each["rule"] for each in found if each["severity"] == "error"] == ["refused-by-others"]
 
-    mend(laneway, findings(laneway, quickstart, code=0), "variant-mix", {})
+    mend(laneway, found, "variant-mix", {})
 
     assert "variant-mix" not in {each["rule"] for each in findings(laneway, quickstart, code=0)}
     rules = laneway.host.sh(f"iptables-{variant} -S; ip6tables-{variant} -t mangle -S")
@@ -220,10 +225,11 @@ def start(host: Throwaway, name: str) -> subprocess.Popen[bytes]:
         ("systemd-network", "true", "networkd-foreign"),
         ("NetworkManager", "mkdir -p /etc/NetworkManager/conf.d", "networkmanager-manages"),
         (
-            "firewalld",
-            "mkdir -p /etc/firewalld; echo FirewallBackend=iptables > /etc/firewalld/firewalld.conf",
-            "firewalld-flushes",
+            "systemd-network",
+            "mkdir -p /etc/systemd/network; printf '[Match]\\nType=ether\\n' > /etc/systemd/network/20-all.network",
+            "networkd-takes-links",
         ),
+        ("dhcpcd", "touch /etc/dhcpcd.conf; echo duid > /etc/dhcpcd.conf", "dhcpcd-takes-links"),
     ],
 )
 def test_other_software(laneway: Laneway, quickstart: Path, name: str, prepare: str, rule: str) -> None:
