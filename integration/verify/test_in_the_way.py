@@ -80,3 +80,29 @@ def test_from_outside_it_is_not_looked_for(
     router.sh("ip rule add pref 12345 lookup 7")
 
     assert outside.verify(quickstart)["in_the_way"] is None
+
+
+def test_from_outside_whoever_keeps_tenants_packets_is_told_as_on_the_host(
+    router: Throwaway, laneway: Laneway, outside: Outside, quickstart: Path, variant: str
+) -> None:
+    laneway("apply", quickstart)
+    assert outside.verify(quickstart)["findings"] == []
+    router.sh("""
+        ip rule add not fwmark 0xca6c table 51820; ip route add default dev eth1 table 51820
+        ip -6 rule add pref 7 from fd20::/64 iif lo ipproto tcp dport 80 prohibit
+        ip -6 rule add pref 8 iif eth0 to fd00::/8 blackhole
+        nft add table inet fw; nft add chain inet fw f '{ type filter hook forward priority 10; policy drop; }'
+        iptables-legacy -P FORWARD DROP; ip6tables-nft -t mangle -A POSTROUTING -o eth+ -j DROP""")
+
+    here = laneway.json("verify", quickstart, code=4)
+    there = outside.verify(quickstart, code=4)
+
+    # In the legacy variant the policy DROP is behind what laneway lets pass.
+    assert len(there["findings"]) == (5 if variant == "nft" else 4)
+    assert sorted(map(str, there["findings"])) == sorted(map(str, here["findings"]))
+    assert (here["unseen"], len(there["unseen"])) == ([], 1)
+    said = outside.pytest(quickstart, "-q").stdout
+    for each in there["findings"]:
+        assert (f"error: {each['what']}" in said) == (each["severity"] == "error")
+    strict = outside.pytest(quickstart, "-q", "--laneway-strict").stdout
+    assert all(each["what"] in strict for each in there["findings"])

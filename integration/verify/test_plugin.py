@@ -32,7 +32,7 @@ def test_a_host_that_holds_the_policy_passes(edge: Outside, quickstart: Path) ->
 
     assert done.returncode == 0, done.stdout + done.stderr
     assert "laneway[ssh:edge1]::acme: published ports PASSED" in done.stdout
-    assert "17 passed" in done.stdout
+    assert "18 passed" in done.stdout
 
 
 @pytest.mark.parametrize("variant", ["nft"], indirect=True)

@@ -10,6 +10,7 @@ import pytest
 
 from laneway.lab.run import Lab
 from laneway.policy.load import load
+from laneway.verify.others import NOT_LOOKED_AT
 
 if TYPE_CHECKING:
     from integration.commands.conftest import Laneway
@@ -47,7 +48,9 @@ def test_from_outside_the_same_is_seen(
 
     assert whole["holds"] is True
     assert whole["drift"] == whole["failed"] == []
-    assert there == here | {"in_the_way": None}
+    # Of the doctor's, uplinks and sysctls are looked at on the host alone, and that is said.
+    assert {"forwarding-off", "uplink-down"} <= {each["rule"] for each in here["findings"]}
+    assert there == here | {"in_the_way": None, "findings": [], "unseen": [NOT_LOOKED_AT]}
     assert {each["kind"] for each in here["drift"]} >= {
         *("fib_rules", "chains", "entries", "jumps", "files", "sysctls", "routes")
     }

@@ -32,13 +32,10 @@ def found_in_passing(scene: Scene) -> tuple[tuple[Finding, ...], tuple[str, ...]
 
 def refused_by_others(policy: PolicySet, foreign: Foreign, variant: Variant) -> Iterator[Finding]:
     """Yield the errors about chains and ip rules of others that keep tenants' packets: of what is known already."""
-    from laneway.doctor import gates, ip_rules
     from laneway.doctor.finding import Severity
-    from laneway.state.diagnosis import Diagnosis
+    from laneway.doctor.refusing import refusing
 
-    seen = Diagnosis(variant=variant, foreign=foreign)
-    found = (*ip_rules.judge(seen, policy), *gates.judge(seen, policy))
-    return (each for each in found if each.severity is Severity.ERROR)
+    return (each for each in refusing(policy, foreign, variant) if each.severity is Severity.ERROR)
 
 
 def damage(steps: Sequence[Step]) -> tuple[Damage, ...]:

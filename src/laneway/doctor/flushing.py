@@ -17,9 +17,12 @@ _AFTER = (
     "whenever it starts, is restarted or reloaded, laneway's rules go too: tenants reach each other, or nobody, until "
     "the next apply"
 )
+_SERVICE = "`laneway service install` has systemd apply the policy again after it"
 _ELSE = "add a drop-in with ExecStartPost= and ExecReload= that run `laneway apply`"
 _HINTS = {
-    "nftables.service": f"replace `flush ruleset` by `destroy table` of the tables that the file makes, or {_ELSE}",
+    "nftables.service": f"replace `flush ruleset` by `destroy table` of the tables that the file makes; or {_SERVICE}",
+    "netfilter-persistent.service": _SERVICE,
+    "iptables.service": _SERVICE,
     "ufw": "set MANAGE_BUILTINS=no: ufw then keeps to chains of its own",
     "a script": "give iptables-restore --noflush, name the chains to be flushed, or run `laneway apply` after it",
 }

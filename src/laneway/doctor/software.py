@@ -55,7 +55,7 @@ def _flushes(settings: Firewalld) -> Finding:
         f"firewalld{version} runs here, with FirewallBackend={settings.backend}",
         "whenever it starts, stops or is reloaded it flushes all of iptables, whatever FlushAllOnReload says: "
         "laneway's chains too, and until the next apply tenants reach each other, or nobody",
-        hint=f"after each `firewall-cmd --reload`, start and stop: {APPLY}",
+        hint=f"`laneway service install` has systemd apply it again; after each `firewall-cmd --reload`: {APPLY}",
     )
 
 

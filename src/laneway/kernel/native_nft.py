@@ -43,11 +43,12 @@ class NativeTable(NamedTuple):
 
 def native_tables() -> tuple[tuple[NativeTable, ...], tuple[str, ...]]:
     """Return the tables, and which could not be looked at, and why; without privileges there are none."""
-    found, unseen = [], []
+    found: list[NativeTable] = []
+    unseen = []
     for family, name in _names():
         try:
             # -t: of what named sets hold, which may be a list of half the internet, nothing is needed.
-            found.append(_taken_apart(family, name, _output("-t", "list", "table", family, name)))
+            found += taken_apart(_output("-t", "list", "table", family, name))
         except HostRefused as error:
             unseen.append(f"the table {family} {name} of nftables: {error}")
     return tuple(found), tuple(unseen)
@@ -79,11 +80,20 @@ def _output(*words: str) -> str:
     return done.stdout
 
 
-def _taken_apart(family: str, name: str, output: str) -> NativeTable:
-    objects = list(parsed(output))
-    chains = tuple(each["chain"] for each in objects if isinstance(each.get("chain"), dict))
-    rules = tuple(each["rule"] for each in objects if isinstance(each.get("rule"), dict))
-    return NativeTable(family, name, chains, rules)
+def taken_apart(output: str) -> tuple[NativeTable, ...]:
+    """Return the tables that `nft -j list` tells of, but for those of iptables; raises HostRefused."""
+    chains: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    rules: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for each in parsed(output):
+        for kind, found in (("chain", chains), ("rule", rules)):
+            one = each.get(kind)
+            if isinstance(one, dict):
+                found.setdefault((str(one.get("family")), str(one.get("table"))), []).append(one)
+    return tuple(
+        NativeTable(family, name, tuple(chains.get((family, name), ())), tuple(rules.get((family, name), ())))
+        for family, name in sorted(chains.keys() | rules.keys())
+        if not _is_xt(family, name)
+    )
 
 
 def parsed(output: str) -> Iterator[dict[str, Any]]:

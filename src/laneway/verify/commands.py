@@ -63,6 +63,9 @@ work() {
             show "file $file" cat "$file"
         fi
     done
+    show default4 ip -N -j -4 route show table all exact 0.0.0.0/0
+    show default6 ip -N -j -6 route show table all exact ::/0
+    command -v nft >/dev/null && show nft nft -j -t list ruleset
     show set ipset save
     show variant iptables -V
     case $(iptables -V 2>/dev/null) in *nf_tables*) plain=nft ;; *) plain=legacy ;; esac

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from laneway.doctor.finding import Severity
+from laneway.doctor.refusing import refusing
 from laneway.errors import Exit
 from laneway.explain.expect import failed
 from laneway.explain.explanation import Ground
@@ -71,6 +72,7 @@ def judge_remote(host: RemoteHost, policy: PolicySet, limits: Limits | None = No
     """Read a host with plain commands and return the judgement on it; raises HostRefused, Conflict.
 
     What is in the way is not looked for: others' routes, names of tables and marks outside iptables are not read there.
+    Of the doctor's findings there are those about ip rules and chains of others; what else it looks at is unseen.
     """
     from laneway.apply.target import refuse_unknown_tenants, target
     from laneway.kernel.outside import Limits
@@ -79,4 +81,6 @@ def judge_remote(host: RemoteHost, policy: PolicySet, limits: Limits | None = No
     seen = read(host, policy.host.iptables, limits=limits or Limits())
     refuse_unknown_tenants(policy, seen.state)
     aim = target(policy, seen.state, seen.facts([each.interface for each in policy.uplinks]))
-    return judge(aim, seen.comparable(aim.desired), seen.underlay)
+    found = [each for each in refusing(policy, seen.foreign, seen.variant) if each.severity is not Severity.INFO]
+    judgement = judge(aim, seen.comparable(aim.desired), seen.underlay)
+    return replace(judgement, findings=tuple(found), unseen=seen.foreign.unseen)

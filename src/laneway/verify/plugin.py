@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from laneway.verify.suite import Hosts
 
 _OPTION = "laneway_policy"
+_STRICT = "laneway_strict"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -27,6 +28,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="PATH",
         action="append",
         help="Add a test for each tenant and side of it, on each of --hosts. Given again, the files are one policy.",
+    )
+    group.addoption(
+        "--laneway-strict", dest=_STRICT, action="store_true", help="Take the doctor's warnings for errors."
     )
 
 
@@ -69,7 +73,9 @@ def _hosts(config: pytest.Config) -> Hosts:
     from laneway.verify import suite
 
     if _HOSTS not in config.stash:
-        config.stash[_HOSTS] = suite.Hosts(suite.policy_at([Path(each) for each in config.getoption(_OPTION)]))
+        config.stash[_HOSTS] = suite.Hosts(
+            suite.policy_at([Path(each) for each in config.getoption(_OPTION)]), strict=config.getoption(_STRICT)
+        )
     return config.stash[_HOSTS]
 
 

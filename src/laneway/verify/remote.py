@@ -7,7 +7,7 @@ laneway's. Those are told apart in `comparable`. What they show of a multipath r
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
@@ -16,7 +16,7 @@ from laneway.errors import HostRefused
 from laneway.kernel.outside import Limits
 from laneway.kernel.save_text import ours, saved_tables
 from laneway.kernel.sysctls import ACCEPT_RA, DISABLE_IPV6, HOST_KEYS, UPLINK_KEYS
-from laneway.state.facts import HostFacts, MainWay, uplink_routes
+from laneway.state.facts import Foreign, HostFacts, MainWay, uplink_routes
 from laneway.state.host import HostState, recorded_priors
 from laneway.state.leftovers import LeftoverKey
 from laneway.state.links import GROUP, HOST, Netns
@@ -24,7 +24,7 @@ from laneway.state.prefix import FAMILIES, IPV4, IPV6
 from laneway.state.routing import ROUTED, RouteKind, add_routes, add_rules
 from laneway.state.underlay import HostAddress, MainRoute, Underlay
 from laneway.state.visible import complaint
-from laneway.verify import answers, parse_ip, parse_ipset
+from laneway.verify import answers, others, parse_ip, parse_ipset
 from laneway.verify.answers import taken
 from laneway.verify.commands import BRIDGED, script, sections
 from laneway.verify.reaching import by_hand, said_by
@@ -80,6 +80,7 @@ class Seen:
     sysctls: Mapping[str, str]
     uncertain: frozenset[AddressKey]  # addresses on laneway's links that may be somebody else's
     alone: frozenset[str]  # links of others that are no ports: their router advertisements are their own
+    foreign: Foreign = field(default_factory=Foreign)  # what of others' may keep tenants' packets
 
     def facts(self, interfaces: Sequence[str]) -> HostFacts:
         """Return the facts that compiling needs."""
@@ -141,7 +142,8 @@ def parse(said: Said_, wanted: Literal["auto", "legacy", "nft"] = "auto") -> See
     up = frozenset(each["ifname"] for each in links if parse_ip.is_up(each) and parse_ip.group_of(each) != GROUP)
     alone = frozenset(parse_ip.own_listeners(links))
     underlay = taken(said, "sysctl", lambda _: _underlay(addresses, main, sysctls))
-    return Seen(state, underlay, variant, up, main, sysctls, frozenset(uncertain), alone)
+    theirs = others.foreign(said, variant)
+    return Seen(state, underlay, variant, up, main, sysctls, frozenset(uncertain), alone, theirs)
 
 
 def _seen_addresses(said: Said_, name: str) -> list[SeenAddress]:

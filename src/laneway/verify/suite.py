@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -35,16 +36,17 @@ class Mismatch(Exception):  # noqa: N818  what a test found, not an error of our
 class Hosts:
     """Reads each host once, however many tests ask about it."""
 
-    def __init__(self, policy: PolicySet) -> None:
+    def __init__(self, policy: PolicySet, *, strict: bool = False) -> None:
         """Keep the policy; no host is read before a test asks for it."""
         self.policy = policy
+        self._strict = strict  # the doctor's warnings are failures too
         self._read: dict[int, Judgement | LanewayError] = {}
 
     def judgement(self, host: Any) -> Judgement:  # noqa: ANN401  testinfra's, which has no types
         """Return the judgement on a host; raises LanewayError, the same one for every test."""
         if id(host) not in self._read:
             try:
-                self._read[id(host)] = judge_remote(host, self.policy)
+                self._read[id(host)] = replace(judge_remote(host, self.policy), strict=self._strict)
             except LanewayError as error:
                 self._read[id(host)] = error
         found = self._read[id(host)]
@@ -121,6 +123,7 @@ class _Check(pytest.Item):
 
 def _questions(policy: PolicySet) -> Iterator[tuple[str, Find]]:
     yield "host", _of_host
+    yield "doctor", _of_doctor
     for tenant in policy.tenants:
         for aspect in Aspect:
             if aspect is not Aspect.HOST:
@@ -134,6 +137,10 @@ def _of_host(judgement: Judgement) -> list[str]:
     owners = Owners(judgement.ground.origins)
     # What is somebody's whom the policy does not know is the host's too: no other test would tell of it.
     return [text(each) for each in judgement.drift if owners.about(each).aspect is Aspect.HOST]
+
+
+def _of_doctor(judgement: Judgement) -> list[str]:
+    return [f"{each.severity}: {each.text}" for each in judgement.broken]
 
 
 def _of_tenant(name: str, aspect: Aspect) -> Find:
