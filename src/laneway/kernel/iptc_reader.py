@@ -12,6 +12,7 @@ from __future__ import annotations
 import ctypes
 import json
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -91,4 +92,6 @@ def decoded(table: Any, entry: Any, chain: Any) -> list[Any]:
 
 
 if __name__ == "__main__":
+    # Isolated, Python looks into its own directories alone; the Debian package has python-iptables beside laneway.
+    sys.path.insert(0, str(Path(__file__).parents[2]))
     main(sys.argv[1:])
