@@ -12,6 +12,7 @@ import pytest
 from laneway.apply import generations, journal, pending, snapshot, store, trust
 from laneway.apply.durable import sweep
 from laneway.apply.lock import locked
+from laneway.apply.memory import Memory
 from laneway.apply.record import Confirmation, Reapplication, Record, Reversion
 from laneway.apply.target import target
 from laneway.apply.transaction import transact
@@ -65,7 +66,7 @@ def test_a_change_becomes_the_next_generation(memory: Path) -> None:
     present = generations.in_force(store.history())
     assert present is not None
     assert (present.number, present.changes["netns"], present.who != "") == (2, 1, True)
-    assert os.listdir(memory) == ["generations"]  # noqa: PTH208
+    assert sorted(os.listdir(memory)) == ["before", "generations"]  # noqa: PTH208
 
 
 def test_a_refused_change_leaves_no_generation(memory: Path) -> None:
@@ -169,7 +170,7 @@ def test_a_change_that_waits_keeps_how_the_host_was_until_it_is_taken_back() -> 
         pending.refuse_while_waiting(store.pending())
 
     field = target(crowd(1), before, kernel.facts(["eth0", "eth1"])).lanes.field
-    transact(kernel, desired=note.snapshot, observed=kernel.read(), field=field, ledger=Reversion(note))
+    transact(kernel, desired=note.snapshot, observed=kernel.read(), field=field, ledger=Reversion(note, Memory()))
 
     assert kernel.read() == before
     assert pending.read(store.pending()) is None
@@ -391,13 +392,13 @@ def test_the_generation_in_force_is_applied_again_without_a_new_one(memory: Path
     assert present.is_of_an_earlier_boot
 
     after_the_reboot = FakeKernel()
-    apply(after_the_reboot, crowd(1), Reapplication(present))
+    apply(after_the_reboot, crowd(1), Reapplication(present, Memory()))
 
     again = generations.in_force(store.history())
     assert again is not None
     assert (again.number, again.is_of_an_earlier_boot) == (1, False)
     assert after_the_reboot.read() == kernel.read()
-    assert os.listdir(memory) == ["generations"]  # noqa: PTH208
+    assert sorted(os.listdir(memory)) == ["before", "generations"]  # noqa: PTH208
 
 
 def test_a_disk_without_room_does_not_keep_the_policy_from_being_applied_again(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -412,7 +413,7 @@ def test_a_disk_without_room_does_not_keep_the_policy_from_being_applied_again(m
     for module in (journal, generations):
         monkeypatch.setattr(module, "write_synced", full)
     after_the_reboot = FakeKernel()
-    apply(after_the_reboot, crowd(1), Reapplication(present))
+    apply(after_the_reboot, crowd(1), Reapplication(present, Memory()))
 
     assert after_the_reboot.read() == kernel.read()
 

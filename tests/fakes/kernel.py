@@ -8,7 +8,7 @@ from laneway.errors import StepFailed
 from laneway.plan.reach import without_unreached
 from laneway.plan.steps import Op
 from laneway.state.chains import ChainRule, InSet, Jump, MapMark
-from laneway.state.facts import Foreign, HostFacts
+from laneway.state.facts import Foreign, HostFacts, Networks
 from laneway.state.host import HostState, ReadBack
 from laneway.state.links import HOST, Link, LinkKey, LinkKind
 
@@ -32,6 +32,7 @@ class FakeKernel:
         self.sysctls = dict(SYSCTLS)
         self.listening: frozenset[str] = frozenset()
         self.foreign_objects = Foreign()
+        self.others_networks = Networks()
         self.forgotten: list[FwMark] = []
         self.closed: list[Closed] = []
         self.lost: Callable[[Ends], bool] | None = None  # of the last time
@@ -45,11 +46,16 @@ class FakeKernel:
     def facts(self, uplink_interfaces: Sequence[str]) -> HostFacts:
         present = self.interfaces & set(uplink_interfaces)
         sysctls = {**self.sysctls, **self.state.priors}
-        return HostFacts("nft", present, sysctls=sysctls, listening=self.listening)
+        return HostFacts(
+            "nft", present, sysctls=sysctls, listening=self.listening, present=dict(self.sysctls) | self.state.sysctls
+        )
 
     def foreign(self, tables: tuple[int, int], priorities: tuple[int, int]) -> Foreign:
         del tables, priorities
         return self.foreign_objects
+
+    def networks(self) -> Networks:
+        return self.others_networks
 
     def read_back(self, inside: Collection[str], chains: Mapping[ChainKey, Chain]) -> ReadBack:
         del chains

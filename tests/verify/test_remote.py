@@ -78,15 +78,6 @@ def test_a_fact_that_laneway_changed_is_the_one_before() -> None:
     assert host.facts(["eth0"]).sysctls["net/ipv4/ip_forward"] == "0"
 
 
-def test_links_of_others_are_asked_whether_they_learn_from_routers() -> None:
-    learns = "/proc/sys/net/ipv6/conf/docker0/accept_ra:1\n"
-    has_ipv6 = "/proc/sys/net/ipv6/conf/docker0/disable_ipv6:0\n"
-    facts = seen((learns, learns + has_ipv6)).facts(["eth0"])
-
-    assert facts.listening == {"docker0", "eth0", "eth1"}  # of the uplinks, it is what laneway recorded
-    assert facts.sysctls["net/ipv6/conf/docker0/accept_ra"] == "1"
-
-
 def test_the_network_under_it() -> None:
     underlay = seen().underlay
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from itertools import groupby
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
+from laneway.apply.forwarding import leave_on
 from laneway.apply.lots import Doer
 from laneway.errors import Exit, LanewayError
 from laneway.plan.implied import without_links
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from laneway.apply.ports import Kernel
     from laneway.plan.steps import Step
     from laneway.plan.workloads import Workloads
-    from laneway.state.facts import Variant
+    from laneway.state.facts import Networks, Variant
 
 TROUBLE = (LanewayError, OSError, MemoryError)
 """What a host, or want of memory, makes of a step or a look; anything else is a bug."""
@@ -48,6 +49,13 @@ class RollbackIncomplete(LanewayError):  # noqa: N818  it is a state of the host
         self.commands = commands(remaining, variant=variant)
 
 
+class WayBack(NamedTuple):
+    """What it took to go back, and what was left as it is, and why, a sentence each."""
+
+    steps: tuple[Step, ...]
+    notes: tuple[str, ...]
+
+
 def lots(steps: Sequence[Step]) -> Iterator[list[Step]]:
     """Yield the steps in lots that are done in bulk: of one kind and operation, or all of iptables."""
     for _, group in groupby(steps, key=lambda step: "iptables" if step.kind in _TABLES else (step.kind, step.op)):
@@ -68,8 +76,11 @@ def go_back(  # noqa: PLR0913  what a way back is about, by name
     workloads: Workloads,
     forget: Callable[[Sequence[Step]], None] = lambda _: None,
     variant: Variant | None = None,
-) -> tuple[Step, ...]:
+    networks: Networks | None = None,
+) -> WayBack:
     """Make the host hold `before` again, and return every step that took.
+
+    `networks` is what others had when laneway turned forwarding on.
 
     Before ways to workloads go, `forget` is given the steps, for the flows that they leave astray.
     What is inside `workloads` is put back once, as far as it goes.
@@ -77,27 +88,29 @@ def go_back(  # noqa: PLR0913  what a way back is about, by name
     RollbackIncomplete, caused by `cause` as well, with what is left; `done` serves where the host cannot be read.
     """
     taken: list[Step] = []
+    notes: tuple[str, ...] = ()
     trouble: BaseException | None = None
     remaining: tuple[Step, ...] | None = None
     tried = False
     for attempt in range(ATTEMPTS):
         try:
             aim = before if attempt < ATTEMPTS // 2 else attainable(before, kernel)
-            seen = kernel.read()
+            seen, left_on = leave_on(aim, kernel.read(), networks, kernel.networks)
             remaining = plan(aim, seen)
         except TROUBLE as error:
             trouble = error
             time.sleep(_PAUSE * 2**attempt)
             continue
+        notes = left_on or notes
         must, lacking = workloads.left(remaining, seen)
         if not must and (tried or not lacking):
-            return tuple(taken)
+            return WayBack(tuple(taken), notes)
         taken += remaining
         met = _do_what_goes(kernel, remaining, workloads, forget)
         tried, trouble = met is None, met or trouble
     left, trouble = _left(kernel, before, done, trouble, workloads)
     if not left:
-        return tuple(taken)
+        return WayBack(tuple(taken), notes)
     why = f": {trouble}" if trouble else ""
     raise RollbackIncomplete(
         f"{cause}\nGoing back failed as well, {len(left)} steps are left{why}", left, variant

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from laneway.errors import StepFailed
     from laneway.plan.steps import Step
     from laneway.state.chains import Chain, ChainKey
-    from laneway.state.facts import Foreign, HostFacts
+    from laneway.state.facts import Foreign, HostFacts, Networks
     from laneway.state.flows import Closed, Ends
     from laneway.state.host import HostState, ReadBack
     from laneway.state.marks import FwMark
@@ -27,6 +27,9 @@ class Kernel(Protocol):
 
     def foreign(self, tables: tuple[int, int], priorities: tuple[int, int]) -> Foreign:
         """Return what on the host belongs to others."""
+
+    def networks(self) -> Networks:
+        """Return the networks of others that the host may forward packets for."""
 
     def run(self, steps: Sequence[Step]) -> None:
         """Do `steps` in order; raises StepFailed at the first that fails, with those before it done."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from laneway.apply import generations, journal, pending, store
 from laneway.apply.durable import refusals
 from laneway.apply.journal import UNTOUCHED, Journal
+from laneway.apply.memory import Memory, Notebook
 from laneway.errors import HostRefused
 from laneway.policy.write import to_toml
 
@@ -42,8 +43,10 @@ class Record:
         restores: int | None = None,
         destroyed: bool = False,
         confirmation: Confirmation | None = None,
+        before: Memory = Memory(),  # noqa: B008  a constant
     ) -> None:
-        """Take what is to be in force; nothing is written yet."""
+        """Take what is to be in force, and what is to be remembered of the host then; nothing is written yet."""
+        self._memory = Notebook(store.memory(), before)
         self._policy = policy
         self._restores = restores
         self._destroyed = destroyed
@@ -68,6 +71,7 @@ class Record:
     def begin(self, before: HostState, steps: Sequence[Step]) -> None:
         """Write down everything that could find no room later; raises HostRefused, and leaves nothing of it then."""
         try:
+            self._memory.begin(before)
             self._journal.begin(before if self._earlier is None else self._earlier, steps)
             self._make_draft(steps)
             if self._confirmation is not None:
@@ -106,10 +110,13 @@ class Record:
                 self.generation = self._draft.keep()
                 if self._pending is not None:
                     self._pending = pending.start_counting(self._pending, self.generation)
+        with refusals("what the host was before could not be recorded"):
+            self._memory.keep(forget=self._destroyed)
         self._journal.end()
 
     def drop(self) -> None:
         """Take back what was written down."""
+        self._memory.drop()
         if self._draft is not None:
             self._draft.drop()
         if self._pending is not None:
@@ -140,9 +147,10 @@ class Reapplication:
     It needs no room: a disk that is full or read-only is no reason to leave tenants without their lanes.
     """
 
-    def __init__(self, generation: Generation) -> None:
-        """Take the generation in force."""
+    def __init__(self, generation: Generation, before: Memory) -> None:
+        """Take the generation in force, and what is to be remembered of the host."""
         self._generation = generation
+        self._memory = Notebook(store.memory(), before)
         self._journal = Journal(store.journal())
         self._journaled = False
         self._earlier: HostState | None = None
@@ -155,6 +163,7 @@ class Reapplication:
     def begin(self, before: HostState, steps: Sequence[Step]) -> None:
         """Write the journal, if there is room for it."""
         with suppress(HostRefused):
+            self._memory.begin(before)
             self._journal.begin(before if self._earlier is None else self._earlier, steps)
             self._journaled = True
 
@@ -167,11 +176,13 @@ class Reapplication:
         """Write down in which start of the machine the generation is in force."""
         with suppress(OSError):
             generations.note_boot(self._generation)
+            self._memory.keep(forget=False)
         with suppress(HostRefused):
             self._journal.end()
 
     def drop(self) -> None:
         """Take the journal away: the host is as it was; one that was there before stays, as in `Record.drop`."""
+        self._memory.drop()
         if self._earlier is not None:
             self._journal.leave()
             return
@@ -182,9 +193,10 @@ class Reapplication:
 class Reversion:
     """The ledger of a change that is taken back: it needs no room, so that a full disk does not keep it from that."""
 
-    def __init__(self, change: Pending) -> None:
-        """Take the note of the change."""
+    def __init__(self, change: Pending, before: Memory) -> None:
+        """Take the note of the change, and what is to be remembered of the host without it."""
         self._change = change
+        self._memory = Notebook(store.memory(), before)
 
     def interrupted(self) -> HostState | None:
         """Return how the host was before a change that was cut off, or None where that is not to be known."""
@@ -198,6 +210,8 @@ class Reversion:
 
     def keep(self) -> None:
         """Mark the generation as taken back; nothing waits any more."""
+        with suppress(OSError):  # too much there is no harm
+            self._memory.keep(forget=not self._memory.priors)
         pending.mark_reverted(self._change, store.history() / str(self._change.generation))
 
     def drop(self) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from laneway.errors import UsageError
 from laneway.policy.load import PolicyError, load_text
 from laneway.policy.write import to_toml
-from laneway.state.facts import Foreign, HostFacts
+from laneway.state.facts import Foreign, HostFacts, Networks
 from laneway.state.host import HostState, ReadBack
 from laneway.state.portable import MalformedError, noun, plain
 
@@ -56,6 +56,10 @@ class SavedHost:
         """Return what on the host belonged to others."""
         del tables, priorities
         return self.others
+
+    def networks(self) -> Networks:
+        """Return none: where there is nothing to change, nothing of theirs is in question."""
+        return Networks()
 
     def run(self, steps: Sequence[Step]) -> None:
         """Raise UsageError."""

@@ -42,6 +42,11 @@ def pending() -> Path:
     return directory() / "pending"
 
 
+def memory() -> Path:
+    """Return the file of what the host was before laneway."""
+    return directory() / "before"
+
+
 def path() -> Path:
     """Return the file of the policy in force; it is not there when there is none, or nobody knows."""
     try:

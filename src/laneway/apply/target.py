@@ -53,11 +53,23 @@ def target(policy: PolicySet, observed: HostState, facts: HostFacts) -> Target:
     lanes = allocate(policy, leases)
     facts = facts._replace(turned=frozenset(recorded_priors(observed)))
     desired = compile_host(policy, lanes, facts)
+    _remember_links_that_are_gone(desired, observed)
     _refuse_other_marks(observed, field)
     _refuse_handing_over(observed, desired)
     refuse_moved_prefixes(observed, desired)
     refuse_crossovers(observed, desired, lanes)
     return Target(policy, lanes, desired, facts)
+
+
+def _remember_links_that_are_gone(desired: HostState, observed: HostState) -> None:
+    """Leave what is recorded of links that are gone until something else of it changes: links come and go.
+
+    It is of no use to anybody, and no difference between a host and its policy.
+    """
+    gone = {key: value for key, value in observed.priors.items() if key not in observed.sysctls}
+    there = {key: value for key, value in observed.priors.items() if key in observed.sysctls}
+    if desired.chains and desired.priors == there:
+        desired.priors |= gone
 
 
 def _refuse_other_marks(observed: HostState, field: MarkField) -> None:

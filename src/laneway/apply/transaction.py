@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
+from laneway.apply.forwarding import leave_on
 from laneway.apply.going_back import TROUBLE, RollbackIncomplete, go_back, lots, ways_go
 from laneway.apply.lots import Doer
 from laneway.apply.signals import held, waiting
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from laneway.apply.ports import Kernel, Ledger
     from laneway.lanes.field import MarkField
     from laneway.plan.steps import Step
-    from laneway.state.facts import Variant
+    from laneway.state.facts import Networks, Variant
     from laneway.state.host import HostState
 
 __all__ = ["Outcome", "RollbackIncomplete", "transact"]
@@ -45,6 +46,7 @@ class Outcome:
     steps: tuple[Step, ...]
     workloads: Mapping[str, str] = field(default_factory=dict)
     """Workloads that are not as they should be, by their network namespaces, and why."""
+    notes: tuple[str, ...] = ()  # what is left as it is, and why, a sentence each
 
     @property
     def changed(self) -> bool:
@@ -81,17 +83,20 @@ def transact(  # noqa: PLR0913  what a transaction is about, by name
     ledger: Ledger | None = None,
     variant: Variant | None = None,
     best_effort: Collection[str] | None = None,
+    before: Networks | None = None,
 ) -> Outcome:
     """Make the host hold `desired`, or leave it as `observed`.
 
     What is inside the network namespaces `best_effort`, by default those that are there, is done as far as it goes:
-    that something of it cannot be done is told of the workload, and keeps nothing else from being done.
+    that something of it cannot be done is told of the workload, and keeps nothing else from being done. `before` is
+    what others had when laneway turned forwarding on: what they have besides may need it by now.
 
     Raises HostRefused when a step failed, or somebody asked to end, and the host is as it was, RollbackIncomplete
     when even that failed, with commands for that `variant` of iptables. From the first step to the last, a signal that
     would end the process is held back.
     """
     ledger = ledger or NoLedger()
+    observed, notes = leave_on(desired, observed, before, kernel.networks)
     steps = plan(desired, observed)
     workloads = Workloads(observed.netns if best_effort is None else best_effort, observed, desired)
     doer = Doer(kernel, workloads)
@@ -113,14 +118,24 @@ def transact(  # noqa: PLR0913  what a transaction is about, by name
             ledger.keep()
         except BaseException as error:  # a bug must not leave half a plan behind either
             again = partial(_forget_again, kernel, observed, desired, field)
-            again(go_back(kernel, observed, done, cause=error, workloads=workloads, forget=again, variant=variant))
+            back = go_back(
+                kernel,
+                observed,
+                done,
+                cause=error,
+                workloads=workloads,
+                forget=again,
+                variant=variant,
+                networks=before,
+            )
+            again(back.steps)
             ledger.drop()
             if isinstance(error, (*TROUBLE, KeyboardInterrupt)):
-                raise _refusal(error) from error
+                raise _refusal(error, back.notes) from error
             raise
     not_done = frozenset((step.kind, step.key) for each in lacking.values() for step in each)
     told = {name: doer.reasons.get(name) or f"{describe(each[0])}: it did not stay" for name, each in lacking.items()}
-    return Outcome(tuple(step for step in steps if (step.kind, step.key) not in not_done), told)
+    return Outcome(tuple(step for step in steps if (step.kind, step.key) not in not_done), told, notes)
 
 
 def _run(  # noqa: PLR0913  it is the middle of `transact`
@@ -197,15 +212,16 @@ def _forget_again(kernel: Kernel, before: HostState, after: HostState, field: Ma
         return
 
 
-def _refusal(error: BaseException) -> LanewayError:
+def _refusal(error: BaseException, notes: tuple[str, ...] = ()) -> LanewayError:
+    as_before = "\n".join((AS_BEFORE, *notes))
     match error:
         case StepFailed():
-            return HostRefused(f"{describe(error.step)}: {error.reason}\n{AS_BEFORE}", error.hint)
+            return HostRefused(f"{describe(error.step)}: {error.reason}\n{as_before}", error.hint)
         case LanewayError():
-            return HostRefused(f"{error}\n{AS_BEFORE}", error.hint)
+            return HostRefused(f"{error}\n{as_before}", error.hint)
         case KeyboardInterrupt():
-            return HostRefused(f"interrupted\n{AS_BEFORE}")
+            return HostRefused(f"interrupted\n{as_before}")
         case MemoryError():
-            return HostRefused(f"there is no memory left\n{AS_BEFORE}")
+            return HostRefused(f"there is no memory left\n{as_before}")
         case _:
-            return HostRefused(f"{error}\n{AS_BEFORE}")
+            return HostRefused(f"{error}\n{as_before}")

@@ -50,13 +50,16 @@ def change(
     from laneway.apply.record import Confirmation, Record
     from laneway.apply.signals import held
     from laneway.cli.progress import shown
-    from laneway.cli.wire import carry_out
+    from laneway.cli.wire import carry_out, to_remember
 
     output.demand_writable()  # again: whoever read may have gone while a lock was waited for
     asked = Confirmation(within, scene.aim.facts.variant, _start_timer) if within else None
-    record = Record(scene.aim.policy, restores=restores, destroyed=destroyed, confirmation=asked)
+    before = to_remember(scene)
+    record = Record(scene.aim.policy, restores=restores, destroyed=destroyed, confirmation=asked, before=before)
     with held(), shown() as progress:  # the bar's thread must hold the signals back as well
-        outcome = carry_out(scene, progress, record)
+        outcome = carry_out(scene, progress, record, before.before)
+    for each in outcome.notes:
+        output.note(f"note: {each}")
     return outcome, record
 
 

@@ -56,7 +56,7 @@ def run(tenants: Sequence[str], *, wait: float = 0, as_json: bool = False) -> Ex
     words = f"removed: {tell.tally(outcome.steps)}" if outcome.changed else "nothing to do"
     with output.of_what_is_done(words):
         if as_json:
-            told = {"changed": outcome.changed, "steps": tell.as_json(outcome.steps)}
+            told = {"changed": outcome.changed, "steps": tell.as_json(outcome.steps), "notes": list(outcome.notes)}
             output.answer({**told, "workloads": dict(outcome.workloads)})
         else:
             output.data(words)

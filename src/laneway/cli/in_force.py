@@ -47,11 +47,12 @@ def _apply_again(present: Generation, *, as_json: bool) -> Exit:
     from laneway.apply.signals import held
     from laneway.cli import tell
     from laneway.cli.progress import shown
-    from laneway.cli.wire import carry_out, look_at
+    from laneway.cli.wire import carry_out, look_at, to_remember
 
     scene = look_at(store.policy_of(present), prune=True)
+    before = to_remember(scene)
     with held(), shown() as progress:
-        outcome = carry_out(scene, progress, Reapplication(present))
+        outcome = carry_out(scene, progress, Reapplication(present, before), before.before)
     tell.outcome(outcome, present.number, done="applied again", json=as_json)
     if not as_json:
         tell.waiting(scene.aim.waiting)

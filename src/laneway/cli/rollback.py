@@ -71,6 +71,8 @@ def run(generation: int | None, *, confirm_within: str | None = None, wait: floa
         if generation is not None:
             raise Conflict(waiting.describe(), "`laneway confirm` keeps it, `laneway rollback` takes it back now")
         outcome = take_back(waiting)
+    for each in outcome.notes:
+        output.note(f"note: {each}")
     tell.outcome(outcome, waiting.before, done="taken back", json=as_json)
     return Exit.DONE
 
@@ -98,32 +100,37 @@ def take_back(waiting: "Pending") -> "Outcome":
     from laneway.apply.going_back import attainable
     from laneway.apply.record import Reversion
     from laneway.apply.transaction import transact
-    from laneway.cli.wire import linux_host, look_at
+    from laneway.cli.wire import linux_host, look_at, remembered, to_remember
     from laneway.lanes.field import MarkField
     from laneway.policy.model import PolicySet
+    from laneway.state.host import recorded_priors
 
     if waiting.same_boot:
         host = store.known_ground().host
         kernel = linux_host(waiting.variant)
+        snapshot, known = waiting.snapshot, remembered()
         return transact(
             kernel,
-            desired=attainable(waiting.snapshot, kernel),
+            desired=attainable(snapshot, kernel),
             observed=kernel.read(),
             field=MarkField.of(host.marks, host.max_uplinks),
-            ledger=Reversion(waiting),
+            ledger=Reversion(waiting, known._replace(priors=recorded_priors(snapshot))),
             variant=waiting.variant,
-            best_effort=waiting.snapshot.netns,  # whatever became of one meanwhile
+            best_effort=snapshot.netns,  # whatever became of one meanwhile
+            before=known.before,
         )
     policy = store.policy_of(store.find(waiting.before)) if waiting.before else PolicySet()
     scene = look_at(policy, prune=True)
+    known = to_remember(scene)
     return transact(
         scene.kernel,
         desired=scene.aim.desired,
         observed=scene.observed,
         field=scene.aim.lanes.field,
-        ledger=Reversion(waiting),
+        ledger=Reversion(waiting, known),
         variant=scene.aim.facts.variant,
         best_effort=scene.aim.desired.netns,
+        before=known.before,
     )
 
 
@@ -142,7 +149,8 @@ def take_back_in_time() -> Exit:
             with alone(LOCK_WAIT):
                 waiting = read(store.pending())
                 if waiting is not None and waiting.left <= 0:
-                    take_back(waiting)
+                    for each in take_back(waiting).notes:
+                        output.note(f"note: {each}")
                     output.note(f"not confirmed in time: taken back, generation {waiting.before} is in force again")
                     return Exit.DONE
         except TROUBLE as error:

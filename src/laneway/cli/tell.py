@@ -81,7 +81,7 @@ def outcome(result: Outcome, generation: int, *, done: str, json: bool) -> None:
     with output.of_what_is_done(words):
         if json:
             told = {"changed": result.changed, "generation": generation, "steps": as_json(result.steps)}
-            output.answer({**told, "workloads": dict(result.workloads)})
+            output.answer({**told, "workloads": dict(result.workloads), "notes": list(result.notes)})
         else:
             output.data(words)
     if not json:

@@ -20,6 +20,7 @@ from laneway.policy.load import load
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from laneway.apply.memory import Memory
     from laneway.apply.ports import Kernel, Ledger
     from laneway.apply.saved import SavedHost
     from laneway.apply.transaction import Outcome
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from laneway.plan.cut_off import Session
     from laneway.plan.steps import Step
     from laneway.policy.model import PolicySet
+    from laneway.state.facts import Networks
     from laneway.state.host import HostState
 
     Progress = Callable[[int, int], None]
@@ -77,10 +79,39 @@ def linux_host(iptables: Literal["auto", "legacy", "nft"] = "auto") -> Kernel:
     demand_net_admin()
     variant = detect_variant(iptables)
     other = other_variant(variant)
-    return LinuxHost(chains=IptablesChains(variant), others=IptablesChains(other) if has_variant(other) else None)
+    others = IptablesChains(other) if has_variant(other) else None
+    return LinuxHost(chains=IptablesChains(variant), others=others, memory=lambda: remembered().priors)
 
 
-def carry_out(scene: Scene, progress: Progress = lambda _done, _total: None, ledger: Ledger | None = None) -> Outcome:
+def remembered() -> Memory:
+    """Return what is remembered on disk of the host before laneway."""
+    from laneway.apply.memory import Memory, recall
+    from laneway.kernel.netns import here
+
+    return recall(store.memory(), here()) or Memory(here())
+
+
+def to_remember(scene: Scene) -> Memory:
+    """Return what is to be remembered of the host once it holds what the policy asks; raises HostRefused."""
+    from laneway.apply.forwarding import FORWARDS
+
+    priors, facts = scene.aim.desired.priors, scene.aim.facts
+    begins = [key for key in FORWARDS.values() if key in priors and facts.present.get(key) == priors[key]]
+    known = remembered()
+    before = known.before
+    if begins and not facts.turned.intersection(FORWARDS.values()):
+        before = scene.kernel.networks()
+    return known._replace(
+        priors=priors, before=before if facts.turned.union(priors).intersection(FORWARDS.values()) else None
+    )
+
+
+def carry_out(
+    scene: Scene,
+    progress: Progress = lambda _done, _total: None,
+    ledger: Ledger | None = None,
+    before: Networks | None = None,
+) -> Outcome:
     """Make the host hold what the policy asks, or leave it as it is; raises Conflict when others are in the way."""
     from laneway.apply.transaction import transact
     from laneway.plan.conflicts import refuse
@@ -97,6 +128,7 @@ def carry_out(scene: Scene, progress: Progress = lambda _done, _total: None, led
         ledger=ledger,
         variant=aim.facts.variant,
         best_effort=scene.standing,
+        before=before,
     )
     told = [*outcome.workloads.items(), *inner]
     return replace(outcome, workloads=named([each for each in told if each[0] in aim.desired.netns], aim.policy))

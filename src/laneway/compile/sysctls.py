@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from laneway.state.host import BOOT
 from laneway.state.prefix import IPV4, IPV6
 
 if TYPE_CHECKING:
@@ -33,9 +34,25 @@ def own_addresses_only(interface: str) -> str:
     return f"net/ipv6/conf/{interface}/use_oif_addrs_only"
 
 
-def flips(key: str) -> bool:
-    """Return whether the kernel changes a sysctl by itself when forwarding is turned on or off for all links."""
-    return key == REDIRECTS or (key.endswith("/forwarding") and key != FORWARD6)
+def forwarding(family: int, interface: str) -> str:
+    """Return the key of whether what comes in by one interface is forwarded."""
+    return f"net/ipv{family}/conf/{interface}/forwarding"
+
+
+def left_otherwise(key: str, value: str) -> bool:
+    """Return whether a link's own sysctl is no longer as laneway leaves it: then somebody means it so."""
+    of_a_link = key.split("/")[3:4] not in ([], ["all"], ["default"])
+    meant = {"accept_ra": "2", "forwarding": "1"}.get(key.rpartition("/")[2], value)
+    return of_a_link and value != meant
+
+
+def flipped_by(key: str) -> tuple[str, ...]:
+    """Return what, turned on or off for all links, has the kernel change a sysctl by itself."""
+    if key == REDIRECTS:
+        return (FORWARD4,)
+    if not key.endswith("/forwarding") or key == FORWARD6:
+        return ()
+    return (FORWARD6,) if key.startswith("net/ipv6/") else (FORWARD4,)
 
 
 def switch(scene: Scene, state: HostState) -> None:
@@ -45,24 +62,56 @@ def switch(scene: Scene, state: HostState) -> None:
         if before is not None and before != value:
             state.sysctls[key] = value
             state.priors[key] = before
-    for key, value in _flipped(scene, state):
-        state.sysctls[key] = state.priors[key] = value
+    for key, value in (*_flipped(scene, state), *_still_listening(scene, state)):
+        state.sysctls[key] = value
+        state.priors[key] = scene.facts.sysctls[key]
+    _keep_what_links_of_others_had(scene, state)
+    boot = scene.facts.present.get(BOOT)
+    if state.priors and boot is not None:
+        state.priors[BOOT] = boot
+
+
+def _begins(scene: Scene, turned: str) -> bool:
+    """Return whether it is now that the host begins to forward."""
+    facts = scene.facts
+    return facts.present.get(turned, facts.sysctls.get(turned)) == "0"
 
 
 def _flipped(scene: Scene, state: HostState) -> Iterator[tuple[str, str]]:
     """Yield what is as laneway leaves it, and would be otherwise when forwarding is off again: it is remembered too.
 
-    The kernel then takes redirects (inet_forward_change), and no link forwards alone (addrconf_forward_change).
+    The kernel then takes redirects (inet_forward_change), and no link forwards alone, whosever it is
+    (addrconf_forward_change). What stands there once forwarding is on says nothing of before.
     """
-    links = ("default", *(way.uplink.interface for way in scene.ways))
-    for turned, conf in ((FORWARD4, "net/ipv4/conf"), (FORWARD6, "net/ipv6/conf")):
-        before = [(f"{conf}/{link}/forwarding", "1") for link in links]
+    facts = scene.facts
+    ours = ["default", *(way.uplink.interface for way in scene.ways)]
+    for family, turned in ((IPV4, FORWARD4), (IPV6, FORWARD6)):
+        if turned not in state.priors:
+            continue
+        first = _begins(scene, turned) and turned not in facts.turned
+        conf = f"net/ipv{family}/conf/"
+        theirs = [key for key in facts.sysctls if key.startswith(conf) and key.endswith("/forwarding")] if first else []
+        before = [(key, "1") for key in sorted({*theirs, *(forwarding(family, link) for link in ours)} - {FORWARD6})]
         before += [(REDIRECTS, "0")] if turned == FORWARD4 else []
-        for key, value in before if turned in state.priors else ():
-            # What stands there once forwarding is on says nothing of before.
-            first = turned not in scene.facts.turned
-            if scene.facts.sysctls.get(key) == value and (first or key in scene.facts.turned):
+        for key, value in before:
+            if facts.sysctls.get(key) == value and (first or key in facts.turned):
                 yield key, value
+
+
+def _keep_what_links_of_others_had(scene: Scene, state: HostState) -> None:
+    """Add what is remembered of links that are no uplinks, while the host forwards, with whatever stands there now.
+
+    They are not laneway's to judge: what somebody sets on them is no drift.
+    """
+    facts = scene.facts
+    uplinks = {way.uplink.interface for way in scene.ways}
+    for key in sorted(facts.turned & facts.sysctls.keys() - state.priors.keys()):
+        _, version, _, link, name = (key.split("/") + [""] * 5)[:5]
+        turned = FORWARD6 if version == "ipv6" else FORWARD4
+        of_others = link not in uplinks and link not in ("all", "default", "")
+        if of_others and name in ("accept_ra", "forwarding") and turned in state.priors:
+            state.sysctls[key] = facts.present.get(key, facts.sysctls[key])
+            state.priors[key] = facts.sysctls[key]
 
 
 def _wanted(scene: Scene) -> Iterator[tuple[str, str]]:
@@ -72,8 +121,6 @@ def _wanted(scene: Scene) -> Iterator[tuple[str, str]]:
         yield FORWARD4, "1"
     if IPV6 in families:
         yield FORWARD6, "1"
-    if IPV6 in families and facts.get(FORWARD6) == "0":
-        yield from _still_listening(scene)
     for way in scene.ways:
         interface = way.uplink.interface
         # The kernel takes the larger of `all` and the interface's own (ip-sysctl.rst): 1 is strict, 2 is loose.
@@ -89,15 +136,18 @@ def _wanted(scene: Scene) -> Iterator[tuple[str, str]]:
             yield own, "1"
 
 
-def _still_listening(scene: Scene) -> Iterator[tuple[str, str]]:
-    """Yield what lets every link learn from router advertisements as before, the link an operator comes by above all.
+def _still_listening(scene: Scene, state: HostState) -> Iterator[tuple[str, str]]:
+    """Yield what lets uplinks, and links that have learnt their way from a router, go on learning as before.
 
-    A host that forwards ignores them unless told 2, and forgets the default routes it has learnt when it begins to
-    (rt6_purge_dflt_routers). Later the addresses go, when their time is over. A link that is made from now on has what
-    `default` says, which is the host's own: it is told with the next apply.
+    A host that forwards ignores advertisements unless told 2, and forgets the default routes it has learnt when it
+    begins to (rt6_purge_dflt_routers). Later the addresses go, when their time is over. Nothing else is told so, and
+    nothing that comes later: who sits behind a container's link would give the host a default route (CVE-2020-10749).
     """
+    if FORWARD6 not in state.priors:
+        return
     uplinks = {way.uplink.interface for way in scene.ways}
-    for interface in sorted(uplinks | scene.facts.listening):
+    others = scene.facts.listening if _begins(scene, FORWARD6) else frozenset()
+    for interface in sorted(uplinks | others):
         if scene.facts.sysctls.get(accept_ra(interface)) == "1":
             yield accept_ra(interface), "2"
 

@@ -5,19 +5,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from laneway.kernel import listeners, sysctls
-from laneway.kernel.link_messages import OUR_GROUPS
+from laneway.kernel.link_messages import DUMP_ADDRESSES, OUR_GROUPS, RTM_GETADDR, advertised
 from laneway.kernel.netns import LOOPBACK
 from laneway.kernel.route_messages import ROUTE_TYPES, RTM_GETROUTE, dump_routes, routes
 from laneway.state.facts import HostFacts, MainWay, uplink_routes
+from laneway.state.prefix import IPV6
 from laneway.state.routing import MAIN_TABLE, RouteKind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from laneway.kernel.link_messages import SeenLink
     from laneway.kernel.netlink import NetlinkSocket
     from laneway.kernel.route_messages import SeenRoute
     from laneway.state.facts import Variant
+
+_FROM_A_ROUTER = 9  # RTPROT_RA (linux/rtnetlink.h)
 
 
 def read(
@@ -33,9 +36,9 @@ def read(
     indexes = {link.number: link.name for link in theirs if link.name in uplinks}
     by_link = {name: _main_routes(kernel, index) for index, name in sorted(indexes.items(), key=lambda item: item[1])}
     keys = [*sysctls.HOST_KEYS, *(key.format(name) for name in sorted(set(uplinks)) for key in sysctls.UPLINK_KEYS)]
-    listening = frozenset(_listening(theirs, priors))
-    keys += (sysctls.ACCEPT_RA.format(name) for name in sorted(listening.difference(uplinks)))
-    present = sysctls.read(keys)  # of an interface that is gone, there is none to have a prior value
+    present = sysctls.read([*keys, *priors])  # of an interface that is gone, there is none to have a prior value
+    listening, besides = _before_it_forwards(kernel, theirs, present)
+    present |= sysctls.read(besides)
     return HostFacts(
         variant=variant,
         interfaces=frozenset(link.name for link in theirs if link.up),
@@ -44,22 +47,43 @@ def read(
         sysctls=present | {key: priors[key] for key in present if key in priors},
         listeners=listeners.read(),
         listening=listening,
+        present=present,
     )
 
 
-def _listening(theirs: Sequence[SeenLink], priors: Mapping[str, str]) -> Iterator[str]:
-    """Yield the links of others that may learn from router advertisements, and those that laneway let go on so.
+def _before_it_forwards(
+    kernel: NetlinkSocket, theirs: Sequence[SeenLink], present: Mapping[str, str]
+) -> tuple[frozenset[str], list[str]]:
+    """Return the links of others that have learnt from routers, and sysctls of others' links that forwarding changes.
 
-    A router may be heard for the first time after the change, as when a host starts: so it is not asked what a link
-    has learnt until now. What a port receives is its bridge's or bond's; in a VRF a link still speaks for itself.
+    None of either where the host forwards already: nothing can be said of before then.
+    """
+    begins = [family for family, key in sysctls.FORWARDS.items() if present.get(key) == "0"]
+    keys = [sysctls.FORWARDING[family].format(link.name) for family in begins for link in theirs]
+    listening = frozenset(learners(theirs, _have_learnt(kernel))) if IPV6 in begins else frozenset()
+    return listening, [*keys, *(sysctls.ACCEPT_RA.format(name) for name in sorted(listening))]
+
+
+def learners(theirs: Sequence[SeenLink], learnt: Collection[int]) -> Iterator[str]:
+    """Yield the links of others by which the host itself has learnt, of the links with these indexes, from a router.
+
+    What a port receives is its bridge's or bond's; in a VRF a link still speaks for itself. Behind a bridge or a tap
+    sit guests, and behind a veth pair, but where the machine is a container itself: then that is its network card.
     """
     kinds = {link.number: link.kind for link in theirs}
-    alone = [each for each in theirs if not each.master or kinds.get(each.master) == "vrf"]
-    without = sysctls.read(sysctls.DISABLE_IPV6.format(each.name) for each in alone)
-    for link in alone:
-        deaf = link.name == LOOPBACK or without.get(sysctls.DISABLE_IPV6.format(link.name)) != "0"
-        if sysctls.ACCEPT_RA.format(link.name) in priors or (link.up and not deaf):
+    cards = any(not link.kind and link.name != LOOPBACK for link in theirs)
+    guests = {"bridge", "tun", *(["veth"] if cards else [])}
+    for link in theirs:
+        alone = not link.master or kinds.get(link.master) == "vrf"
+        if alone and link.number in learnt and link.kind not in guests:
             yield link.name
+
+
+def _have_learnt(kernel: NetlinkSocket) -> frozenset[int]:
+    """Return the indexes of the links with IPv6 routes or addresses that routers have advertised."""
+    found = routes(kernel.dump(RTM_GETROUTE, dump_routes(protocol=_FROM_A_ROUTER)))
+    by_route = {hop.link for seen in found if seen.protocol == _FROM_A_ROUTER for hop in seen.hops}
+    return frozenset(by_route | set(advertised(kernel.dump(RTM_GETADDR, DUMP_ADDRESSES))))
 
 
 def _main_routes(kernel: NetlinkSocket, link: int) -> list[SeenRoute]:

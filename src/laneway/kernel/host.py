@@ -9,13 +9,27 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from laneway.kernel import conntrack, facts, files, foreign, leftovers, links, netns, observe, routes, sets, sysctls
+from laneway.kernel import (
+    conntrack,
+    facts,
+    files,
+    foreign,
+    leftovers,
+    links,
+    netns,
+    networks,
+    observe,
+    routes,
+    sets,
+    sysctls,
+)
 from laneway.kernel.known import Known
 from laneway.kernel.netlink import NetlinkSocket
 from laneway.kernel.save_text import USER_CHAIN
 from laneway.plan.steps import Op
-from laneway.state.facts import Foreign, HostFacts
-from laneway.state.host import HostState, ReadBack, recorded_priors
+from laneway.state.facts import Foreign, HostFacts, Networks
+from laneway.state.host import DISK, HostState, ReadBack, recorded_keys, recorded_priors
+from laneway.state.leftovers import LeftoverKey
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -40,11 +54,19 @@ class _Seen(NamedTuple):
 class LinuxHost:
     """The network of the host that this process is in."""
 
-    def __init__(self, *, chains: Chains, others: Chains | None = None, root: Path = Path("/")) -> None:
-        """Keep the parts that know iptables, in use and in the other variant, and where /etc is found."""
+    def __init__(
+        self,
+        *,
+        chains: Chains,
+        others: Chains | None = None,
+        root: Path = Path("/"),
+        memory: Callable[[], Mapping[str, str]] = dict,
+    ) -> None:
+        """Keep the parts that know iptables, in use and in the other variant, where /etc is found, and more priors."""
         self._chains = chains
         self._others = others
         self._root = root
+        self._memory = memory
         self._others_seen: Foreign | None = None  # as long as what follows
         self._seen: _Seen | None = None  # by the last reading, until a step may have changed it
         self._peers: dict[int, LinkKey] = {}  # as the last reading found them
@@ -61,7 +83,7 @@ class LinuxHost:
         with _without_collections(), NetlinkSocket() as kernel:
             self._known = Known()
             sight = observe.read(kernel, state, self._known)
-            priors = self._read_rest(state)
+            priors = self._read_rest(state, remembered=self._memory())
         self._known.close()
         self._peers = sight.peers
         self._seen = _Seen(priors, sight)
@@ -77,18 +99,18 @@ class LinuxHost:
         state = HostState()
         with self._chains.second_look(judged) as told, _without_collections(), NetlinkSocket() as kernel:
             observe.read(kernel, state, self._known, inside=inside, peers=self._peers)
-            self._read_rest(state)
+            self._read_rest(state, remembered={})
             return ReadBack(state, told())
 
-    def _read_rest(self, state: HostState) -> dict[str, str]:
+    def _read_rest(self, state: HostState, *, remembered: Mapping[str, str]) -> dict[str, str]:
         """Add to `state` what is not read by rtnetlink, and return the recorded priors of sysctls."""
         state.sets, state.entries = sets.read(self._known)
         state.files = files.read(self._root)
         state.chains, state.jumps, state.priors = self._chains.read()
         state.leftovers = leftovers.read(self._others)
-        priors = recorded_priors(state)
-        state.sysctls |= sysctls.read(sorted(priors))
-        return priors
+        state.leftovers |= {LeftoverKey(DISK, "priors", key): value for key, value in remembered.items()}
+        state.sysctls |= sysctls.read(sorted(recorded_keys(state)))
+        return recorded_priors(state)
 
     def foreign(self, tables: tuple[int, int], priorities: tuple[int, int]) -> Foreign:
         """Return what of others' laneway could collide with; raises HostRefused."""
@@ -125,6 +147,10 @@ class LinuxHost:
             return facts.read(
                 kernel, sight.links, variant=self._chains.variant, uplinks=uplink_interfaces, priors=priors
             )
+
+    def networks(self) -> Networks:
+        """Return what of others' the host may forward packets for; raises HostRefused."""
+        return networks.read()
 
     def run(self, steps: Sequence[Step]) -> None:
         """Do `steps` in the given order, those of one kind and operation that follow each other in bulk.

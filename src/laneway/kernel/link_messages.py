@@ -76,7 +76,10 @@ _IFA_ADDRESS = 1
 _IFA_LOCAL = 2
 _IFA_FLAGS = 8
 _IFA_PROTO = 11
+_IFA_F_TEMPORARY = 0x01
 _IFA_F_NODAD = 0x02
+_IFA_F_MANAGETEMPADDR = 0x100
+_IFAPROT_KERNEL_RA = b"\x02"  # from Linux 5.18 on
 
 _IFF_UP = 1
 _LINK = Struct("=BxHiII")  # family, device type, index, flags, which flags change
@@ -283,6 +286,17 @@ def addresses(
 ) -> Iterator[SeenAddress]:
     """Yield the interface addresses of a dump."""
     return filter(None, read(bodies) if read else map(address, bodies))
+
+
+def advertised(bodies: Iterable[bytes]) -> Iterator[int]:
+    """Yield the indexes of links with an IPv6 address that the kernel made of a router's advertisement (addrconf.c)."""
+    for body in bodies:
+        family, _, short, _, index = _ADDRESS.unpack_from(body)
+        if family == socket.AF_INET6:
+            found = attributes(body, _ADDRESS.size)
+            flags = _NUMBER.unpack(found[_IFA_FLAGS])[0] if _IFA_FLAGS in found else short
+            if found.get(_IFA_PROTO) == _IFAPROT_KERNEL_RA or flags & (_IFA_F_TEMPORARY | _IFA_F_MANAGETEMPADDR):
+                yield index
 
 
 def address_request(kind: int, address: Prefix, link: int) -> Request:

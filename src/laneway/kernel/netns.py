@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 import threading
 from functools import lru_cache
 from pathlib import Path
@@ -48,6 +49,8 @@ _CLAIM = b"laneway\n"
 _LOOPBACK_INDEX = 1  # in every network namespace (loopback_net_init)
 _MOST_LINKS = 1000  # that are looked at for our pairs, of which the first was made before any other link
 PATIENCE = 5  # seconds that the kernel has for an answer about the inside of one
+_SO_NETNS_COOKIE = 71  # asm-generic/socket.h
+_COOKIE_SIZE = 8  # bytes
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,254}")
 
 
@@ -169,6 +172,15 @@ def _is_mounted_on_ours(name: str) -> bool:
         return _is_claimed(name, directory=below)
     finally:
         os.close(below)
+
+
+def here() -> str:
+    """Return what tells the network namespace of this process from all others, those included that are gone."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_of_it:
+        try:
+            return any_of_it.getsockopt(socket.SOL_SOCKET, _SO_NETNS_COOKIE, _COOKIE_SIZE).hex()
+        except OSError:  # before Linux 5.14
+            return f"inode {Path('/proc/thread-self/ns/net').stat().st_ino}"
 
 
 def found_inside(name: str, kernel: NetlinkSocket) -> Netns | None:

@@ -10,6 +10,7 @@ from laneway.errors import StepFailed
 from laneway.kernel.reasons import Refused, failed, raised, told
 from laneway.kernel.reasons import refused as host_refused
 from laneway.plan.steps import Op, Step
+from laneway.state.host import BOOT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -18,6 +19,7 @@ _ROOT = Path("/proc/sys")
 _LONGEST = 4096  # bytes
 
 HOST_KEYS = (
+    BOOT,
     "net/ipv4/ip_forward",
     "net/ipv6/conf/all/forwarding",
     "net/ipv4/conf/all/rp_filter",
@@ -28,7 +30,8 @@ HOST_KEYS = (
 """Sysctls of the host's own that shape what laneway programs."""
 
 ACCEPT_RA = "net/ipv6/conf/{}/accept_ra"
-DISABLE_IPV6 = "net/ipv6/conf/{}/disable_ipv6"
+FORWARDS = {4: "net/ipv4/ip_forward", 6: "net/ipv6/conf/all/forwarding"}
+FORWARDING = {4: "net/ipv4/conf/{}/forwarding", 6: "net/ipv6/conf/{}/forwarding"}
 
 UPLINK_KEYS = (
     "net/ipv4/conf/{}/rp_filter",

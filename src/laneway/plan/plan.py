@@ -14,12 +14,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from laneway.compile.names import DNAT, ISOLATE, USER, net_set, src_set
-from laneway.compile.sysctls import FORWARD6, flips
+from laneway.compile.sysctls import FORWARD6, flipped_by, left_otherwise
 from laneway.plan.diff import Delta, diff
 from laneway.plan.implied import without_links
 from laneway.plan.steps import Op, Step
 from laneway.state.chains import ChainRule, Jump, XtTable
-from laneway.state.host import recorded_priors
+from laneway.state.host import DISK, recorded_priors
 from laneway.state.links import HOST, LinkKey, LinkKind
 from laneway.state.marks import FwMark
 from laneway.state.prefix import FAMILIES
@@ -207,7 +207,12 @@ def _parted(steps: Sequence[Step], first: Callable[[Step], bool]) -> tuple[list[
 
 
 def _kept(step: Step) -> bool:
-    """Return whether the step would flush the operator's own chain, or remove it with rules in it."""
+    """Return whether the step is not to be done.
+
+    It would flush the operator's own chain, or remove it with rules in it, or change what is remembered on disk.
+    """
+    if step.kind == "leftovers" and step.key.variant == DISK:
+        return True
     inner = _inner(step)
     return inner.kind == "chains" and inner.key.name == USER and bool(inner.old)
 
@@ -272,6 +277,7 @@ def _without_implied(steps: list[Step], observed: HostState) -> Iterator[Step]:
     dead_links: set[LinkKey] = {step.key for step in links}
     dead_links |= {step.old.peer for step in links if step.old.peer is not None}
     priors = recorded_priors(observed)
+    put_back = {each.key for each in steps if each.kind == "sysctls" and priors.get(each.key, each.old) != each.old}
     for step in steps:
         match step.kind:
             case "links" if step.key.netns != HOST:
@@ -282,7 +288,8 @@ def _without_implied(steps: list[Step], observed: HostState) -> Iterator[Step]:
                 continue
             case "sysctls":
                 before = priors.get(step.key)
-                if before is not None and (before != step.old or flips(step.key)):
+                asked = before is not None and not left_otherwise(step.key, step.old)
+                if asked and (before != step.old or put_back.intersection(flipped_by(step.key))):
                     yield Step(Op.REPLACE, "sysctls", step.key, step.old, before)
             case _:
                 yield step

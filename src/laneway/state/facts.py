@@ -70,8 +70,16 @@ class HostFacts(NamedTuple):
     uplink_routes: tuple[UplinkRoute, ...] = ()
     sysctls: Mapping[str, str] = {}  # as before laneway: the recorded prior, else the present value
     listeners: frozenset[Listener] = frozenset()
-    listening: frozenset[str] = frozenset()  # links of others that are up and may learn from router advertisements
+    listening: frozenset[str] = frozenset()  # links of others that hold what they learnt from router advertisements
     turned: frozenset[str] = frozenset()  # sysctls that laneway turned, as their recorded priors say
+    present: Mapping[str, str] = {}  # sysctls as they are now, where that is known
+
+
+class Networks(NamedTuple):
+    """What of others' a host may forward packets for, each with its family."""
+
+    links: frozenset[tuple[int, str]] = frozenset()  # that carry packets and have an address: name#index
+    rules: frozenset[tuple[int, str]] = frozenset()  # that translate, or accept what is forwarded
 
 
 class MarkUse(NamedTuple):

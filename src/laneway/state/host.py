@@ -72,7 +72,31 @@ class ReadBack(NamedTuple):
     contradictions: tuple[str, ...]  # sentences: where a second reader sees other chain rules than the first
 
 
+BOOT = "kernel/random/boot_id"
+"""Of which start of the machine recorded priors are: kept beside them, since saved rules can outlive it."""
+
+DISK = "disk"
+"""In place of a variant of iptables: priors that laneway's own memory on disk has, and that no plan touches."""
+
+
+def recorded_keys(state: HostState) -> set[str]:
+    """Return every sysctl of which something is recorded anywhere, of whichever start of the machine."""
+    return {each.key for each in state.leftovers if each.kind == "priors"} | state.priors.keys()
+
+
 def recorded_priors(state: HostState) -> dict[str, str]:
-    """Return what sysctls of the host's own were before laneway, whichever variant of iptables remembers them."""
-    left = {each.key: value for each, value in state.leftovers.items() if each.kind == "priors"}
-    return left | state.priors
+    """Return what sysctls of the host's own were before laneway: the chain's word comes before that of the disk.
+
+    Those of an earlier start of the machine say nothing of this one.
+    """
+    sources: dict[str, dict[str, str]] = {DISK: {}}
+    for each, value in state.leftovers.items():
+        if each.kind == "priors":
+            sources.setdefault(each.variant, {})[each.key] = value
+    now = state.sysctls.get(BOOT)
+    found: dict[str, str] = {}
+    for source in (*sources.values(), state.priors):
+        if now is None or source.get(BOOT, now) == now:
+            found |= source
+    found.pop(BOOT, None)
+    return found

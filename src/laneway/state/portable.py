@@ -184,7 +184,7 @@ def _leftover_key(value: Any, where: str) -> LeftoverKey:  # noqa: ANN401  as pl
     parts = {"variant", "kind", "key"}
     if not isinstance(value, dict) or value.keys() != parts or value["kind"] not in list(_LEFTOVERS):
         _wrong(where, "something of the other variant of iptables")
-    variant = _reader(Literal["legacy", "nft"])(value["variant"], f"{where}.variant")
+    variant = _reader(Literal["legacy", "nft", "disk"])(value["variant"], f"{where}.variant")
     return LeftoverKey(variant, value["kind"], _reader(_LEFTOVERS[value["kind"]][0])(value["key"], f"{where}.key"))
 
 

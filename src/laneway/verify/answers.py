@@ -40,7 +40,9 @@ _KIND_OF_ITS_OWN = frozenset({"info_data", "info_slave_data", "stats64", "stats"
 
 _SAVED = re.compile(r"#.*|\*[a-z]+|:\S+ (?:ACCEPT|DROP|QUEUE|RETURN|-)(?: \[\d+:\d+\])?|-A \S+(?: .*)?|COMMIT|")
 _SETS = re.compile(r"(?:create|add) \S+ \S.*")
-_SYSCTL = re.compile(r"/proc/sys/(net/\S[^:]*):([-\d][-\d\t ]*)")
+_SYSCTL = re.compile(
+    r"/proc/sys/(net/\S[^:]*(?=:[-\d][-\d\t ]*\Z)|kernel/random/boot_id(?=:[\da-f]{8}(?:-[\da-f]{4,12}){4}\Z)):(.*)"
+)
 _VARIANT = re.compile(r"ip6?tables v\d[\w.-]*(?: \((?:nf_tables|legacy)\))?")
 
 
@@ -142,7 +144,7 @@ def sets(text: str) -> str:
 
 
 def sysctls(text: str) -> dict[str, str]:
-    """Return sysctls by their paths below /proc/sys; each that laneway knows is a number or some."""
+    """Return sysctls by their paths below /proc/sys; each that laneway knows is a number or some, or the boot's id."""
     found = {}
     for line in _whole_lines(text):
         match = _SYSCTL.fullmatch(line)

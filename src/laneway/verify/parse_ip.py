@@ -76,14 +76,6 @@ def group_of(link: Mapping[str, Any]) -> int:
     return int(group) if group.isdigit() else 0
 
 
-def own_listeners(links: Iterable[Mapping[str, Any]]) -> Iterator[str]:
-    """Yield the links of others that hear router advertisements for themselves: no ports, but links in a VRF."""
-    for link in links:
-        port = "master" in link and link.get("linkinfo", {}).get("info_slave_kind") != "vrf"
-        if link["ifname"] != LOOPBACK and group_of(link) != GROUP and not port:
-            yield link["ifname"]
-
-
 def loopback(links: Iterable[Mapping[str, Any]]) -> Netns | None:
     """Return the network namespace that its links tell of, or None when it is not laneway's."""
     for link in links:

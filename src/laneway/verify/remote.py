@@ -15,9 +15,9 @@ from laneway.compile.plumbing import SYSCTLS
 from laneway.errors import HostRefused
 from laneway.kernel.outside import Limits
 from laneway.kernel.save_text import ours, saved_tables
-from laneway.kernel.sysctls import ACCEPT_RA, DISABLE_IPV6, HOST_KEYS, UPLINK_KEYS
+from laneway.kernel.sysctls import HOST_KEYS, UPLINK_KEYS
 from laneway.state.facts import Foreign, HostFacts, MainWay, uplink_routes
-from laneway.state.host import HostState, recorded_priors
+from laneway.state.host import HostState, recorded_keys, recorded_priors
 from laneway.state.leftovers import LeftoverKey
 from laneway.state.links import GROUP, HOST, Netns
 from laneway.state.prefix import FAMILIES, IPV4, IPV6
@@ -79,15 +79,12 @@ class Seen:
     main: tuple[SeenRoute, ...]
     sysctls: Mapping[str, str]
     uncertain: frozenset[AddressKey]  # addresses on laneway's links that may be somebody else's
-    alone: frozenset[str]  # links of others that are no ports: their router advertisements are their own
     foreign: Foreign = field(default_factory=Foreign)  # what of others' may keep tenants' packets
 
     def facts(self, interfaces: Sequence[str]) -> HostFacts:
         """Return the facts that compiling needs."""
         priors = recorded_priors(self.state)
-        keys = [*HOST_KEYS, *(key.format(each) for each in sorted(set(interfaces)) for key in UPLINK_KEYS)]
-        listening = frozenset(each for each in self.alone if self._listens(each, priors))
-        keys += (ACCEPT_RA.format(each) for each in sorted(listening.difference(interfaces)))
+        keys = [*HOST_KEYS, *(key.format(each) for each in sorted(set(interfaces)) for key in UPLINK_KEYS), *priors]
         present = {key: self.sysctls[key] for key in keys if key in self.sysctls}
         return HostFacts(
             self.variant,
@@ -95,12 +92,8 @@ class Seen:
             dict(_gateways(self.main, interfaces)),
             uplink_routes(_ways(self.main, interfaces)),
             present | {key: priors[key] for key in keys if key in priors},
-            listening=listening,
+            present=present,
         )
-
-    def _listens(self, link: str, priors: Mapping[str, str]) -> bool:
-        able = link in self.links_up and self.sysctls.get(DISABLE_IPV6.format(link)) == "0"
-        return able or ACCEPT_RA.format(link) in priors
 
     def comparable(self, desired: HostState) -> HostState:
         """Return the state without the addresses that are not asked for and that nobody can say are laneway's."""
@@ -140,10 +133,9 @@ def parse(said: Said_, wanted: Literal["auto", "legacy", "nft"] = "auto") -> See
     state.sysctls = dict(_own_sysctls(state, sysctls))
     main = tuple(each for family in FAMILIES for each in _routes(said, f"main{family}", family))
     up = frozenset(each["ifname"] for each in links if parse_ip.is_up(each) and parse_ip.group_of(each) != GROUP)
-    alone = frozenset(parse_ip.own_listeners(links))
     underlay = taken(said, "sysctl", lambda _: _underlay(addresses, main, sysctls))
     theirs = others.foreign(said, variant)
-    return Seen(state, underlay, variant, up, main, sysctls, frozenset(uncertain), alone, theirs)
+    return Seen(state, underlay, variant, up, main, sysctls, frozenset(uncertain), theirs)
 
 
 def _seen_addresses(said: Said_, name: str) -> list[SeenAddress]:
@@ -235,7 +227,7 @@ def _own_sysctls(state: HostState, present: Mapping[str, str]) -> Iterator[tuple
     """Yield the present values of laneway's bridges and ports, and of what it remembers an earlier value of."""
     links = [(key.name, link.kind) for key, link in state.links.items() if key.netns == HOST]
     keys = [key.format(name) for name, kind in links for key, _ in SYSCTLS.get(kind, ())]
-    for key in (*keys, *sorted(recorded_priors(state))):
+    for key in (*keys, *sorted(recorded_keys(state))):
         if key in present:
             yield key, present[key]
 
