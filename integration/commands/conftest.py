@@ -45,7 +45,7 @@ class Laneway:
         assert "Traceback" not in done.stdout + done.stderr
         return done
 
-    def json(self, *arguments: str | Path, code: int = 0) -> Any:
+    def json(self, *arguments: str | Path, code: int | None = 0) -> Any:
         """Run laneway with --json and return its answer."""
         return json.loads(self(*arguments, "--json", code=code).stdout)
 

@@ -7,13 +7,17 @@ import pytest
 from laneway.explain.packet import FromOutside
 from tests.explain.samples import steps, told
 
+REFUSED = "filter FORWARD: refuses it with icmp-admin-prohibited [lw:-:not-a-router]"
+
 
 @pytest.mark.parametrize(
     ("link", "verdict", "last"),
     [
         pytest.param("eth0", "dropped", "filter FORWARD: drops it [lw:north:not-a-router]", id="an uplink"),
-        pytest.param("mgmt", "dropped", "filter FORWARD: drops it [lw:-:not-a-router]", id="any other link"),
+        pytest.param("mgmt", "refused", REFUSED, id="any other link"),
         pytest.param("docker0", "delivered", "out: leaves by eth0 as 203.0.113.5", id="containers"),
+        pytest.param("ve-guest", "delivered", "out: leaves by eth0 as 203.0.113.5", id="of systemd-nspawn"),
+        pytest.param("tap0", "refused", REFUSED, id="a VPN, it may be"),
         pytest.param("br-ba9876543210", "delivered", "out: leaves by eth0 as 203.0.113.5", id="theirs, too"),
     ],
 )

@@ -43,6 +43,7 @@ from laneway.state.chains import (
     Verdict,
     XtTable,
 )
+from laneway.state.links import CONTAINER_LINKS
 from laneway.state.prefix import FAMILIES, IPV4, IPV6
 
 if TYPE_CHECKING:
@@ -57,8 +58,7 @@ REFUSED = {IPV4: Reject("icmp-admin-prohibited"), IPV6: Reject("icmp6-adm-prohib
 KNOWN = CtState(("RELATED", "ESTABLISHED"))
 TRACKED = CtState(("NEW", "RELATED", "ESTABLISHED"))
 
-OF_CONTAINERS = ("docker+", "br-+", "podman+", "cni+", "virbr+", "lxcbr+", "lxdbr+", "incusbr+")
-"""The bridges that Docker, podman, CNI plugins, libvirt, LXC, LXD and Incus make, as they name them by default."""
+NOT_A_ROUTER = "not-a-router"
 
 BRIDGED = ChainRule((TENANTS, Bridged()), Verdict.ACCEPT, comment("-", "bridged"))
 """With bridge-nf-call-iptables, frames between two ports of one bridge are forwarded packets too."""
@@ -117,23 +117,24 @@ def _unmarked(scene: Scene, family: int) -> Iterator[ChainRule]:
     yield ChainRule((TENANTS,), Verdict.DROP, comment("-", "unmarked"))
     yield ChainRule((TO_TENANTS,), REFUSED[family], comment("-", "between-tenants"))
     if _turned_on(scene, family):
-        yield from _as_no_router(scene)
+        yield from _as_no_router(scene, family)
 
 
-def _as_no_router(scene: Scene) -> Iterator[ChainRule]:
+def _as_no_router(scene: Scene, family: int) -> Iterator[ChainRule]:
     """Yield what keeps a host that did not forward before laneway from being a router between others' networks now.
 
-    What others translate (a published container port), answers, and what stays on a bridge pass.
+    What others translate (a published container port), answers, and what stays on a bridge pass. Whoever is inside, a
+    container in a network of a name of its own, learns at once that there is no way.
     """
     yield ChainRule((CtState(("RELATED", "ESTABLISHED", "DNAT")),), Verdict.RETURN)
     yield ChainRule((Bridged(),), Verdict.RETURN, comment("-", "bridged"))
     for way in scene.ways:
-        note = comment(way.uplink.name, "not-a-router")
+        note = comment(way.uplink.name, NOT_A_ROUTER)
         yield ChainRule((InInterface(way.uplink.interface),), Verdict.DROP, note)
     # They turn forwarding on by themselves, where laneway has not done it when they start.
-    for name in OF_CONTAINERS:
+    for name in CONTAINER_LINKS:
         yield ChainRule((InInterface(name),), Verdict.RETURN, comment("-", "containers"))
-    yield ChainRule((), Verdict.DROP, comment("-", "not-a-router"))
+    yield ChainRule((), REFUSED[family], comment("-", NOT_A_ROUTER))
 
 
 def _turned_on(scene: Scene, family: int) -> bool:

@@ -15,6 +15,7 @@ from laneway.doctor import (
     platform,
     software,
     switches,
+    unrouted,
     uplinks,
 )
 from laneway.doctor.finding import ORDER
@@ -50,6 +51,7 @@ def judge(seen: Diagnosis, policy: PolicySet | None = None, besides: Besides = N
         *link_managers.judge(seen),
         *flushing.judge(seen),
         *switches.judge(seen, policy),
+        *unrouted.judge(seen, policy),
         *ip_rules.judge(seen, policy),
         *claims.judge(seen, policy, besides.collisions, besides.taken),
         *ip_rules.answers(besides.unheard),

@@ -26,6 +26,7 @@ from laneway.kernel.route_messages import DUMP_RULES, RTM_GETRULE, rules
 from laneway.kernel.save_text import foreign_rules as rules_of_others
 from laneway.kernel.save_text import saved_tables
 from laneway.kernel.tools import tool_path
+from laneway.kernel.unrouted import unrouted
 from laneway.kernel.xt_tables import save_output
 from laneway.state.diagnosis import Diagnosis, LinkSeen, StrangeRules, watched_sysctls
 from laneway.state.facts import Foreign
@@ -98,6 +99,7 @@ def look_over(
         missing_tools=tuple(_missing_tools(wanted, variant)),
         strangers=look.at("the other iptables", lambda: _strangers(variant), ()),
         clamped=frozenset(_clamped(saved)),
+        unrouted=look.at("what laneway refused", lambda: unrouted(variant), ()),
         **_settings(look, there, root),
         names_read_only=read_only[0],
         remount=read_only[1],

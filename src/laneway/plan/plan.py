@@ -18,6 +18,7 @@ from laneway.compile.sysctls import FORWARD6, flipped_by, left_otherwise
 from laneway.plan.diff import Delta, diff
 from laneway.plan.implied import without_links
 from laneway.plan.steps import Op, Step
+from laneway.state.chain_text import PRIOR_CHAIN
 from laneway.state.chains import ChainRule, Jump, XtTable
 from laneway.state.host import DISK, recorded_priors
 from laneway.state.links import HOST, LinkKey, LinkKind
@@ -79,7 +80,7 @@ _WALLS_FIRST = {XtTable.FILTER: 0, XtTable.NAT: 1, XtTable.RAW: 2, XtTable.MANGL
 
 def plan(desired: HostState, observed: HostState) -> tuple[Step, ...]:
     """Return the steps, in order, that make `observed` into `desired`; none when they are alike."""
-    observed = _without_recreated(desired, observed)
+    observed = _without_recreated(desired, _with_room_for_priors(desired, observed))
     wanted, present = desired.kinds(), observed.kinds()
     deltas = {kind: diff(wanted[kind], present[kind]) for kind in KINDS}
     leaving, gone = _leaving(_gone(deltas))
@@ -177,6 +178,13 @@ def _clashing(made: list[Step], gone: list[Step]) -> Iterator[Step]:
 
 def _may_clash(step: Step) -> bool:
     return step.kind in _WITH_MORE and step.op != Op.REPLACE
+
+
+def _with_room_for_priors(desired: HostState, observed: HostState) -> HostState:
+    """Return `observed` less the chain of priors, which somebody emptied, where priors are to be in it again."""
+    if not desired.priors:
+        return observed
+    return observed.replaced(chains={key: each for key, each in observed.chains.items() if key.name != PRIOR_CHAIN})
 
 
 def _without_recreated(desired: HostState, observed: HostState) -> HostState:

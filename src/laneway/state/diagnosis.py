@@ -61,6 +61,14 @@ class Flusher(NamedTuple):
     what: str  # of the file's, by which it does
 
 
+class Unrouted(NamedTuple):
+    """Packets of others that laneway refused to forward, since the host did not before."""
+
+    family: int
+    packets: int
+    allowed: frozenset[str] = frozenset()  # links that the operator's own chain lets pass
+
+
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
     """All that the doctor looks at. What could not be looked at is None or empty, and named in `unseen`."""
@@ -82,6 +90,7 @@ class Diagnosis:
     networkd: Networkd | None = None
     firewalld: Firewalld | None = None
     networkmanager_leaves: frozenset[str] = frozenset()  # patterns of interfaces it is told to leave alone
+    unrouted: tuple[Unrouted, ...] = ()
     flushers: tuple[Flusher, ...] = ()
     networkd_file: str = ""  # by which systemd-networkd would set up links of laneway's
     dhcpcd_takes: bool = False  # it would ask for leases on them

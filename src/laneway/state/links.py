@@ -16,6 +16,14 @@ HOST = ""
 PROMOTE_SECONDARIES = "net/ipv4/conf/{}/promote_secondaries"
 """The sysctl of a link that keeps the other addresses of a subnet when the first one is deleted (ip-sysctl.rst)."""
 
+CONTAINER_LINKS = (
+    *("docker+", "br-+", "podman+", "cni+", "virbr+", "lxcbr+", "lxdbr+", "incusbr+"),
+    *("cali+", "cilium_+", "flannel+", "weave+", "kube-+"),
+    *("ve-+", "vb-+", "vz-+", "vnet+"),
+)
+"""The host's links to containers and guests, as Docker, podman, CNI plugins, libvirt, LXC, LXD and Incus, the networks
+of Kubernetes and systemd-nspawn name them by default, `+` for any end: no operator calls a network card so."""
+
 
 ADVICE = ("ipv4/accept_redirects", "ipv6/accept_ra", "ipv6/accept_redirects")
 """What tells a link to go by another router, by the sysctls of a link that let it: a workload's takes none of it."""
