@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 import sys
 from typing import TYPE_CHECKING
 
-from integration.commands.conftest import NORTH
+from integration.commands.conftest import NORTH, PROVIDER, PROVIDER6, inside
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -194,6 +195,55 @@ def test_a_published_port_at_which_the_host_listens_is_told_and_that_of_the_logi
     assert [note in told.stderr for told in (planned, applied)] == [True, True]
     assert answer["steps"] == []
     assert "published-port-in-use" in {each["rule"] for each in found["findings"]}
+
+
+SSHD = """
+import socket
+server = socket.create_server(("::", 2222), family=socket.AF_INET6, dualstack_ipv6=True)
+print("ready", flush=True)
+held = [server.accept() for _ in range(2)]
+print("both", flush=True)
+input()
+"""
+CLIENT = """
+import socket
+held = [socket.create_connection((each, 2222), 5) for each in ("192.0.2.2", "2001:db8:a::2")]
+input()
+"""
+BOTH = GIT.replace('"10.20.0.0/24"', '"10.20.0.0/24", "fd20::/64"').replace('"10.20.0.10"', '"10.20.0.10", "fd20::10"')
+
+
+def test_every_login_is_kept_though_the_command_is_told_of_none(
+    router: Throwaway, laneway: Laneway, tmp_path: Path
+) -> None:
+    router.sh(PROVIDER + PROVIDER6)
+    router.sh(
+        f"mkdir /run/programs; ln -s {sys.executable} /run/programs/sshd"
+    )  # a process is named as what was executed
+    policy = tmp_path / "policy.toml"
+    policy.write_text(NORTH + BOTH.replace("22:2222", "2222:22"), encoding="utf-8")
+    bare = ["env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", sys.executable, "-m", "laneway", "apply", str(policy)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with (
+        subprocess.Popen([*router.prefix, "/run/programs/sshd", "-c", SSHD], **pipes) as sshd,
+        subprocess.Popen([*router.prefix, *inside("provider"), sys.executable, "-c", CLIENT], **pipes) as client,
+    ):
+        assert sshd.stdout is not None
+        assert [sshd.stdout.readline() for _ in range(2)] == ["ready\n", "both\n"]
+        refused = router.run(bare, check=False)
+        client.communicate("\n")
+        sshd.communicate("\n")
+    through = ["env", "SSH_CONNECTION=203.0.113.9 50000 192.0.2.2 2222", "sh", "-c", f"{shlex.join(bare)}; exit $?"]
+    under_sudo = router.run(through, check=False)
+    applied = router.run(bare, check=False)
+
+    published = "acme/git publishes 2222:22/tcp: nobody could log in there any more"
+    assert refused.returncode == 7, refused.stderr
+    for address in ("192.0.2.2", "2001:db8:a::2"):
+        assert f"somebody is logged in at {address} port 2222, and {published}" in refused.stderr
+    assert under_sudo.returncode == 7, under_sudo.stderr
+    assert f"you are logged in at 192.0.2.2 port 2222, and {published}" in under_sudo.stderr
+    assert applied.returncode == 0, applied.stderr
 
 
 BEHIND = """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 from contextlib import nullcontext
+from shutil import copytree
 from typing import TYPE_CHECKING
 
 import pytest
@@ -67,6 +68,49 @@ def test_a_change_becomes_the_next_generation(memory: Path) -> None:
     assert present is not None
     assert (present.number, present.changes["netns"], present.who != "") == (2, 1, True)
     assert sorted(os.listdir(memory)) == ["before", "generations"]  # noqa: PTH208
+
+
+def broken(kernel: FakeKernel) -> FakeKernel:
+    """Return the kernel with an ip rule of laneway's gone."""
+    rules = kernel.state.fib_rules
+    del rules[next(iter(rules))]
+    return kernel
+
+
+def test_a_repair_is_no_generation_and_the_way_back_leads_past_it() -> None:
+    kernel = FakeKernel()
+    numbers = [kept(kernel, crowd(1)), kept(kernel, crowd(2))]
+
+    numbers += [kept(broken(kernel), crowd(2)), kept(broken(kernel), crowd(2))]
+
+    assert numbers == [1, 2, 2, 2]
+    present = generations.in_force(store.history())
+    assert present is not None
+    assert present.repairs is not None
+    assert (present.repairs.count, dict(present.repairs.changes)) == (2, {"fib_rules": 1})
+    assert store.find(None).number == 1
+
+
+def test_copies_that_an_earlier_laneway_wrote_are_passed_over(memory: Path) -> None:
+    kernel = FakeKernel()
+    kept(kernel, crowd(1))
+    kept(kernel, crowd(2))
+    for number in (3, 4):
+        copytree(memory / "generations/2", memory / f"generations/{number}")
+
+    assert store.find(None).number == 1
+
+
+def test_a_repair_that_is_to_be_confirmed_has_a_number_and_is_passed_over_too() -> None:
+    kernel = FakeKernel()
+    kept(kernel, crowd(1))
+    kept(kernel, crowd(2))
+
+    record = waiting(broken(kernel), crowd(2))
+
+    assert record.generation == 3
+    pending.remove(store.pending())
+    assert store.find(None).number == 1
 
 
 def test_a_refused_change_leaves_no_generation(memory: Path) -> None:

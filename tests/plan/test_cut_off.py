@@ -7,18 +7,20 @@ from ipaddress import ip_address, ip_network
 import pytest
 
 from laneway.apply.target import target
-from laneway.plan.cut_off import Session, cut_off
+from laneway.plan.cut_off import cut_off
 from laneway.policy.model import TenantRoute
 from laneway.state.facts import Foreign, ForeignWay
 from laneway.state.host import HostState
 from laneway.state.prefix import prefix
+from laneway.state.sessions import Session
 from tests.worlds import FACTS, NOWHERE, tenant, world
 
 DESIRED = target(world(tenant("acme", 1), tenant("globex", 2)), HostState(), FACTS).desired  # 10.0.1.0/24, 10.0.2.0/24
 
 
 def named(foreign: Foreign, observed: HostState | None = None, session: Session | None = None) -> list[str]:
-    return [each.text for each in cut_off(DESIRED, observed or HostState(), foreign, session)]
+    sessions = [session] if session else []
+    return [each.text for each in cut_off(DESIRED, observed or HostState(), foreign, lambda: sessions)]
 
 
 def having(address: str, link: str = "mgmt") -> Foreign:

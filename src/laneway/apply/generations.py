@@ -11,7 +11,7 @@ import pwd
 import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from laneway.apply.about import about_text, read_about
 from laneway.apply.boots import boot
@@ -33,12 +33,25 @@ KEPT = 100
 POLICY = "policy.toml"
 ABOUT = "about.toml"
 REVERTED = "reverted"
+REPAIRS = "repairs.toml"
+"""The file of a generation that tells how often the host was brought back to it."""
+
 BOOT = "boot"
 """The file with the start of the machine in which a generation was last applied."""
 
 _KINDS: dict[str, type] = {"when": datetime, "who": str, "command": str}
 _MAY_BE: dict[str, type] = {"changes": dict, "restores": int, "destroyed": bool}
+_OF_REPAIRS: dict[str, type] = {"count": int, "when": datetime, "who": str, "changes": dict}
 _UNREADABLE = (OSError, ValueError)  # UnicodeDecodeError is a ValueError, as tomllib's error is
+
+
+class Repairs(NamedTuple):
+    """How often, and when last, the host was brought back to a generation that it did not hold any more."""
+
+    count: int
+    when: datetime
+    who: str
+    changes: Mapping[str, int]  # the last time
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +67,7 @@ class Generation:
     restores: int | None = None  # the generation that it brought back
     destroyed: bool = False  # nothing of laneway's was left on the host
     reverted: bool = False
+    repairs: Repairs | None = None
     boot: str = ""  # the start of the machine in which it was last applied; empty: not known
 
     @property
@@ -106,7 +120,7 @@ def _demand_readable(path: Path, number: int, older: Generation | None) -> None:
 
 
 def previous(directory: Path) -> Generation | None:
-    """Return the generation before the one in force; one that was brought back counts as the one it is a copy of.
+    """Return the last generation before the one in force whose policy is another; a copy counts as what it brought back.
 
     Raises HostRefused as `in_force`.
     """
@@ -115,7 +129,17 @@ def previous(directory: Path) -> Generation | None:
     number = present.number if present else 0
     while number in known and known[number].restores in known:
         number = known[number].restores or 0
-    return known.get(max((each for each in known if each < number), default=0))
+    earlier = (known[each] for each in sorted(known, reverse=True) if each < number)
+    said = _said(present) if present else None
+    return next((each for each in earlier if said is None or _said(each) != said), None)
+
+
+def _said(generation: Generation) -> tuple[bool, bytes] | None:
+    """Return what a generation asks of the host, None where that cannot be read."""
+    try:
+        return generation.destroyed, generation.policy.read_bytes()
+    except OSError:
+        return None
 
 
 def _read(path: Path, number: int) -> Generation | None:
@@ -129,7 +153,24 @@ def _load(path: Path, number: int) -> Generation:
     about = read_about(path / ABOUT, _KINDS, may_be=_MAY_BE)
     if not all(isinstance(each, int) for each in about.setdefault("changes", {}).values()):
         raise ValueError("changes are no numbers")
-    return Generation(number, path, **about, reverted=(path / REVERTED).exists(), boot=_boot_of(path))
+    reverted = (path / REVERTED).exists()
+    return Generation(number, path, **about, reverted=reverted, repairs=_repairs_of(path), boot=_boot_of(path))
+
+
+def _repairs_of(path: Path) -> Repairs | None:
+    try:
+        return Repairs(**read_about(path / REPAIRS, _OF_REPAIRS))
+    except _UNREADABLE:
+        return None
+
+
+def note_repair(generation: Generation, steps: Sequence[Step]) -> None:
+    """Write down that the host was brought back to a generation, which makes no new one; raises OSError."""
+    count = generation.repairs.count + 1 if generation.repairs else 1
+    repairs = Repairs(count, datetime.now(UTC).replace(microsecond=0), who(), dict(touched(steps)))
+    aside = generation.path / f".{REPAIRS}"
+    write_synced(aside, about_text(repairs._asdict()))
+    put_in_place(aside, generation.path / REPAIRS)
 
 
 def _boot_of(path: Path) -> str:

@@ -54,6 +54,7 @@ class Record:
         self._journal = Journal(store.journal())
         self._earlier: HostState | None = None
         self._draft: Draft | None = None
+        self._repaired: tuple[Generation, Sequence[Step]] | None = None
         self._pending: Pending | None = None
         self.generation = 0
         """The number of the generation, once `keep` gave it one."""
@@ -73,10 +74,13 @@ class Record:
         try:
             self._memory.begin(before)
             self._journal.begin(before if self._earlier is None else self._earlier, steps)
-            self._make_draft(steps)
+            present = generations.in_force(store.history())
+            if self._confirmation is None and present is not None and self._is_as(present):
+                self._repaired = (present, steps)
+            else:
+                self._make_draft(steps)
             if self._confirmation is not None:
                 asked = self._confirmation
-                present = generations.in_force(store.history())
                 # First: a note without a timer, which a kill in between would leave, would wait for ever. A timer
                 # without a note finds nothing to do, once this process lets go of the lock.
                 asked.start_timer(asked.seconds)
@@ -96,13 +100,19 @@ class Record:
         self._journal.reached(done)
 
     def keep(self) -> None:
-        """Put the generation in force; without a `begin`, only if its policy is another than the one in force."""
+        """Put the generation in force, where its policy is another than the one in force.
+
+        What brings the host back to the policy in force is no generation: it is noted with that one. Only where it is
+        to be confirmed it has a number, to be confirmed by.
+        """
         if self._draft is None:
             present = generations.in_force(store.history())
             if present is not None and self._is_as(present):
                 self.generation = present.number
                 with suppress(OSError):  # a read-only disk is no reason to refuse what is done already
                     generations.note_boot(present)
+                    if self._repaired is not None:
+                        generations.note_repair(*self._repaired)
             else:
                 self._make_draft(())
         if self._draft is not None:

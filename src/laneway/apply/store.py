@@ -92,11 +92,11 @@ def policy_of(generation: Generation) -> PolicySet:
 
 
 def find(number: int | None) -> Generation:
-    """Return the generation of that number, None for the one before the one in force; raises UsageError."""
+    """Return the generation of that number, None for the last one of another policy; raises UsageError."""
     every = generations.every(history())
     if number is None:
         found = generations.previous(history())
-        message = "there is no generation before the one in force"
+        message = "there is no earlier generation with another policy than the one in force"
     else:
         found = next((each for each in every if each.number == number), None)
         message = f"there is no generation {number}"

@@ -7,6 +7,8 @@ from laneway.cli.app import finish
 from laneway.errors import Exit, HostRefused
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from typer import Typer
 
     from laneway.apply.generations import Generation
@@ -63,14 +65,24 @@ def run(generation: int | None, *, as_json: bool = False) -> Exit:
 def _facts(each: "Generation") -> dict[str, object]:
     return {
         "generation": each.number,
-        "when": each.when.isoformat().replace("+00:00", "Z"),
+        "when": _moment(each.when),
         "who": each.who,
         "command": each.command,
         "changes": dict(each.changes),
         "restores": each.restores,
         "destroyed": each.destroyed,
         "reverted": each.reverted,
+        "repairs": _repairs(each),
     }
+
+
+def _repairs(each: "Generation") -> dict[str, object] | None:
+    found = each.repairs
+    return {**found._asdict(), "when": _moment(found.when), "changes": dict(found.changes)} if found else None
+
+
+def _moment(when: "datetime") -> str:
+    return when.isoformat().replace("+00:00", "Z")
 
 
 def _print(every: "tuple[Generation, ...]", present: int | None) -> None:
@@ -81,7 +93,14 @@ def _print(every: "tuple[Generation, ...]", present: int | None) -> None:
         when = each.when.strftime("%Y-%m-%d %H:%M:%SZ")
         changed = tell.counted(each.changes) or "nothing on the host"
         words = ": ".join(word for word in (_state(each, present), changed) if word)
-        output.data(f"{each.number:>4}  {when}  {each.who:<{width}}  {words}")
+        output.data(f"{each.number:>4}  {when}  {each.who:<{width}}  {words}{_mended(each)}")
+
+
+def _mended(each: "Generation") -> str:
+    if each.repairs is None:
+        return ""
+    times = "once" if each.repairs.count == 1 else f"{each.repairs.count} times"
+    return f"; repaired {times}, last {each.repairs.when:%Y-%m-%d %H:%M:%SZ} by {each.repairs.who}"
 
 
 def _state(each: "Generation", present: int | None) -> str:

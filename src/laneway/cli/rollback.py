@@ -30,7 +30,7 @@ def register(app: "Typer") -> None:
     @app.command()
     def rollback(
         generation: Annotated[
-            int | None, typer.Argument(metavar="[GENERATION]", help="Default: the one before.")
+            int | None, typer.Argument(metavar="[GENERATION]", help="Default: the last with another policy.")
         ] = None,
         *,
         pending: Annotated[
@@ -81,11 +81,11 @@ def _bring_back(generation: int | None, *, within: float | None, as_json: bool) 
     from laneway.apply import store
     from laneway.cli import tell
     from laneway.cli.change import change, refuse_while_waiting, waiting_lines
-    from laneway.cli.wire import look_at
+    from laneway.cli.wire import look_at, mindful
 
     refuse_while_waiting()
     wanted = store.find(generation)
-    scene = look_at(store.policy_of(wanted), prune=True)
+    scene = mindful(look_at(store.policy_of(wanted), prune=True))
     outcome, record = change(scene, within=within, restores=wanted.number, destroyed=wanted.destroyed)
     done = f"generation {wanted.number} is back"
     tell.outcome(outcome, record.generation, done=done, json=as_json)

@@ -6,6 +6,7 @@ import os
 import sys
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -25,11 +26,11 @@ if TYPE_CHECKING:
     from laneway.apply.saved import SavedHost
     from laneway.apply.transaction import Outcome
     from laneway.plan.conflicts import Collision
-    from laneway.plan.cut_off import Session
     from laneway.plan.steps import Step
     from laneway.policy.model import PolicySet
     from laneway.state.facts import Networks
     from laneway.state.host import HostState
+    from laneway.state.sessions import Session
 
     Progress = Callable[[int, int], None]
 
@@ -45,7 +46,7 @@ class Scene:
     observed: HostState
     aim: Target
     kept: tuple[str, ...]  # tenants of the host that the files do not name
-    session: Session | None = None  # that the command was typed in, on this host
+    sessions: Callable[[], Sequence[Session]] = tuple  # logins to this host that a change must not cut off
     before: Callable[[], PolicySet | None] = lambda: None  # in force there until now
 
     @property
@@ -155,20 +156,25 @@ def in_the_way(scene: Scene) -> tuple[Collision, ...]:
     foreign = foreign._replace(netns=foreign.netns - scene.standing)  # that one is taken is that workload's trouble
     return (
         *collisions(aim.desired, foreign, host, aim.lanes.field),
-        *cut_off(aim.desired, scene.observed, foreign, scene.session),
-        *taken_login(aim.policy, scene.before, foreign, scene.session),
+        *cut_off(aim.desired, scene.observed, foreign, scene.sessions),
+        *taken_login(aim.policy, scene.before, foreign, scene.sessions),
     )
 
 
 def look(paths: Sequence[str | Path], *, prune: bool = False) -> Scene:
     """Return this host beside what the policy at `paths` asks of it, the tenants it has besides kept unless `prune`."""
-    from laneway.cli.login import session_in
-
     chosen = policy_paths(paths)
     policy = load(
         chosen, base=lambda named: store.ground(store.applied_besides(named), prune=prune), judge=judge_for_root()
     )
-    return replace(look_at(policy, prune=prune), session=session_in(os.environ))
+    return mindful(look_at(policy, prune=prune))
+
+
+def mindful(scene: Scene) -> Scene:
+    """Return the scene with what a change of the policy in force must leave alone: every login to this host."""
+    from laneway.kernel.logins import sessions
+
+    return replace(scene, sessions=partial(sessions, os.environ))
 
 
 def look_at(policy: PolicySet, *, prune: bool = False) -> Scene:

@@ -36,12 +36,14 @@ def _listeners(protocol: Literal["tcp", "udp"], table: Path) -> Iterator[Listene
                 if protocol == "tcp" and state != _LISTEN:
                     return  # the kernel writes those that listen first (tcp_seq_next)
                 if not remote.strip("0:"):
-                    address, _, port = local.partition(":")
-                    yield Listener(protocol, int(port, 16), _address(address))
+                    port = int(local.partition(":")[2], 16)
+                    yield Listener(protocol, port, address_of(local))
     except OSError:  # a kernel without IPv6
         return
 
 
-def _address(text: str) -> bytes:
+def address_of(end: str) -> bytes:
+    """Return the address of an end of a connection, as /proc/net/tcp writes that before a colon and the port."""
+    text = end.partition(":")[0]
     words = (int(text[at : at + _WORD], 16) for at in range(0, len(text), _WORD))
     return b"".join(each.to_bytes(4, sys.byteorder) for each in words)

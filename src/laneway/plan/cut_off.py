@@ -11,21 +11,14 @@ from laneway.state.links import HOST, LinkKey
 from laneway.state.prefix import FAMILIES, Prefix, address_text, is_link_local
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from laneway.state.facts import Foreign
     from laneway.state.host import HostState
+    from laneway.state.sessions import Session
 
 _OTHER = "give the tenant another subnet"
 _SOURCES = frozenset(map(src_set, FAMILIES))
-
-
-class Session(NamedTuple):
-    """The login that a command was typed in, as sshd tells it: SSH_CONNECTION of ssh(1)."""
-
-    client: Prefix
-    server: Prefix
-    port: int  # of the server
 
 
 class _Home(NamedTuple):
@@ -41,13 +34,18 @@ class _Home(NamedTuple):
         return f"{address_text(self.first)}/{self.length} of tenant {self.tenant}"
 
 
+def nobody() -> tuple[Session, ...]:
+    """Return that nobody is logged in."""
+    return ()
+
+
 def cut_off(
-    desired: HostState, observed: HostState, foreign: Foreign, session: Session | None = None
+    desired: HostState, observed: HostState, foreign: Foreign, sessions: Callable[[], Sequence[Session]] = nobody
 ) -> Iterator[Collision]:
     """Yield the networks of others that a subnet which is new here would take from them, and who logged in from one.
 
     What leads further, as the default route does, leads everywhere else as before. A subnet that is here already takes
-    nothing from anybody with the next change.
+    nothing from anybody with the next change. The `sessions` are asked for only when there is something new.
     """
     homes = _new_homes(desired, observed)
     if not homes:
@@ -68,15 +66,21 @@ def cut_off(
                 f"table main leads to a part of {home} by link {way.link}: {way.text}",
                 f"{_OTHER}; or, where nobody needs that route: ip route del {way.to} dev {way.link}",
             )
+    yield from _logins(homes, foreign, sessions())
+
+
+def _logins(homes: Sequence[_Home], foreign: Foreign, sessions: Iterable[Session]) -> Iterator[Collision]:
     # A name of another host or of another network namespace says nothing of this one.
-    if session is not None and any(address.address == session.server.address for _, address in foreign.addresses):
+    here = {address.address for _, address in foreign.addresses}
+    told = set()
+    for session in sessions:
         home = _met(homes, session.client)
-        if home is not None:
-            yield Collision(
-                f"you are logged in from {address_text(session.client.address)}, which would be in {home}: "
-                "this session would be lost",
-                f"{_OTHER}, or log in from elsewhere",
-            )
+        if home is not None and session.server.address in here and session.client not in told:
+            told.add(session.client)
+            who, which = ("you are", "this") if session.own else ("somebody is", "that")
+            where = address_text(session.client.address)
+            what = f"{who} logged in from {where}, which would be in {home}: {which} session would be lost"
+            yield Collision(what, f"{_OTHER}, or log in from elsewhere")
 
 
 def _new_homes(desired: HostState, observed: HostState) -> list[_Home]:

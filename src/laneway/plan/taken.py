@@ -11,9 +11,9 @@ from laneway.state.prefix import address_text, family_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from laneway.plan.cut_off import Session
     from laneway.policy.model import PolicySet, Publish, Tenant, Workload
     from laneway.state.facts import Foreign, ForwardedPort, Listener
+    from laneway.state.sessions import Session
 
 _REMEDY = 'publish another port, or at one address alone: publish = ["ADDRESS:PORT:PORT"]'
 
@@ -102,38 +102,48 @@ def _meets(door: Door, listener: Listener) -> bool:
     """Return whether the socket has an address that the port is published at."""
     if not any(listener.address):
         return True
-    families = {each.version for each in door.workload.addresses}
     at = door.publish.host
-    return family_of(listener.address) in families and (at is None or at.packed == listener.address)
+    return family_of(listener.address) in _families(door) and (at is None or at.packed == listener.address)
+
+
+def _families(door: Door) -> set[int]:
+    return {each.version for each in door.workload.addresses}
 
 
 def taken_login(
-    policy: PolicySet, before: Callable[[], PolicySet | None], foreign: Foreign, session: Session | None
+    policy: PolicySet,
+    before: Callable[[], PolicySet | None],
+    foreign: Foreign,
+    sessions: Callable[[], Iterable[Session]],
 ) -> Iterator[Collision]:
-    """Yield the ports that would newly be published and are that of the session: nobody could log in there again.
+    """Yield the ports that would newly be published and are those of sessions: nobody could log in there again.
 
-    The policy `before` is asked for only when there are such ports.
+    The `sessions` are asked for only when TCP ports are published, the policy `before` only when they meet.
     """
-    found = list(_at_login(policy, foreign, session)) if session else []
-    if not session or not found:
+    doors = [each for each in _doors(policy) if each.publish.protocol == "tcp"]
+    found = [(each, door) for each in sessions() for door in _at_login(policy, doors, foreign, each)] if doors else []
+    if not found:
         return
     in_force = before()
     known = {_identity(each) for each in _doors(in_force)} if in_force else set()
-    server = f"{address_text(session.server.address)} port {session.port}"
-    for door in found:
-        if _identity(door) not in known:
-            what = f"you are logged in at {server}, and {door.text}: nobody could log in there any more"
+    told = set()
+    for session, door in found:
+        server = f"{address_text(session.server.address)} port {session.port}"
+        if _identity(door) not in known and (server, door) not in told:
+            told.add((server, door))
+            who = "you are" if session.own else "somebody is"
+            what = f"{who} logged in at {server}, and {door.text}: nobody could log in there any more"
             yield Collision(what, f"{_REMEDY}; or let sshd listen at another port, and log in there")
 
 
-def _at_login(policy: PolicySet, foreign: Foreign, session: Session) -> Iterator[Door]:
+def _at_login(policy: PolicySet, doors: Iterable[Door], foreign: Foreign, session: Session) -> Iterator[Door]:
     links = {link for link, address in foreign.addresses if address.address == session.server.address}
     interfaces = {each.name: each.interface for each in policy.uplinks}
-    for door in _doors(policy):
-        publish = door.publish
-        here = publish.host is None or publish.host.packed == session.server.address
+    for door in doors:
+        at = door.publish.host
+        here = at.packed == session.server.address if at else session.server.family in _families(door)
         by_uplink = links & ({interfaces[each] for each in door.tenant.uplinks} | {"lo"})
-        if publish.protocol == "tcp" and session.port in publish.host_ports and here and by_uplink:
+        if session.port in door.publish.host_ports and here and by_uplink:
             yield door
 
 
