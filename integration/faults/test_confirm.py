@@ -52,7 +52,7 @@ def taken_back(host: Throwaway) -> None:
 
 def test_an_unconfirmed_change_is_taken_back(applied: Throwaway) -> None:
     before = snapshot(applied)
-    assert re.search(r"`laneway confirm`, or it is taken back at \d\d:\d\d:\d\d", laneway(applied, *CHANGE).err)
+    assert re.search(r"`laneway confirm 2`, or it is taken back at \d\d:\d\d:\d\d", laneway(applied, *CHANGE).err)
     assert snapshot(applied) != before
 
     taken_back(applied)
@@ -173,7 +173,7 @@ def test_only_one_change_waits(nft: Throwaway) -> None:
 
     for command in (("apply", "/run/a.toml"), ("destroy",), ("rollback", "1")):
         second = laneway(nft, *command)
-        assert (second.code, "generation 2, applied by root, waits for a confirmation" in second.err) == (7, True)
+        assert (second.code, "generation 2, applied by root, waits for a confirmation" in second.err) == (9, True)
 
     assert snapshot(nft) == changed
 
@@ -196,7 +196,7 @@ def test_a_confirmation_after_the_time_is_refused_though_nobody_took_it_back(nft
 
     assert (late.code, "too late: the time for generation 2 ended" in late.err) == (5, True)
     second = laneway(nft, "apply", "/run/a.toml")
-    assert (second.code, "`laneway rollback --pending`" in second.err) == (7, True)
+    assert (second.code, "`laneway rollback --pending`" in second.err) == (9, True)
 
 
 def _wait_without_a_timer(host: Throwaway, *, seconds: float) -> None:

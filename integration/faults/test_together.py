@@ -63,7 +63,7 @@ def test_who_comes_second_reads_who_is_at_work(throwaway: Throwaway) -> None:
 
         second = laneway(throwaway, "apply", "/run/b.toml")
 
-        assert second.code == 7
+        assert second.code == 9
         assert f"another laneway is at work: process {first.pid} of root (laneway apply /run/a.toml)" in second.err
         assert time.monotonic() - began < 2
         third = laneway(throwaway, "apply", "--wait", "60", "--prune", "/run/b.toml")

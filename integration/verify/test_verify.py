@@ -128,7 +128,7 @@ def test_a_host_that_is_not_there(outside: Outside, quickstart: Path) -> None:
 
     done = outside.run("-m", "laneway", "verify", str(quickstart), "--host", "ssh://root@edge1")
 
-    assert done.returncode == 5
+    assert done.returncode == 11
     assert "Permission denied" in done.stderr
 
 

@@ -133,7 +133,7 @@ def test_the_one_before_a_generation_that_was_brought_back_is_the_one_before_its
 def test_an_unknown_generation_is_a_usage_error() -> None:
     with pytest.raises(UsageError, match="there is no generation 7"):
         store.find(7)
-    with pytest.raises(UsageError, match="no generation before"):
+    with pytest.raises(UsageError, match="no earlier generation with another policy"):
         store.find(None)
 
 

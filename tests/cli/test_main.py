@@ -130,6 +130,7 @@ def test_invalid_policy_says_where_and_what_to_do(invalid: str) -> None:
 def test_check_as_json(valid: str, invalid: str) -> None:
     assert json.loads(laneway("check", "--json", valid).stdout) == {
         "laneway": 1,
+        "ok": True,
         "valid": True,
         "problems": [],
         "warnings": [],

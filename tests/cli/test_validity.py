@@ -52,6 +52,17 @@ def test_an_invalid_policy_is_answered_as_check_answers_it(folder: Path, argumen
     assert (done.returncode, done.stderr) == (Exit.POLICY, "")
     assert json.loads(done.stdout) == {
         "laneway": 1,
+        "ok": False,
+        "error": {
+            "kind": "policy",
+            "message": "wrong.toml:3:13: uplink north: 192.0.2.300 is not an IPv4 address",
+            "hint": "",
+            "commands": [],
+            "collisions": [],
+            "by": None,
+            "generation": None,
+            "until": None,
+        },
         "valid": False,
         "problems": [
             {

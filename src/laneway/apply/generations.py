@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from laneway.apply.about import about_text, read_about
 from laneway.apply.boots import boot
 from laneway.apply.durable import make_directory, put_in_place, sweep, write_synced
-from laneway.errors import HostRefused
+from laneway.errors import HostRefused, NoPrivileges
 from laneway.plan.steps import touched
 from laneway.policy.write import to_toml
 
@@ -82,7 +82,10 @@ class Generation:
 
 
 def every(directory: Path) -> tuple[Generation, ...]:
-    """Return all generations below `directory`, the oldest first; what cannot be read as one is passed over."""
+    """Return all generations below `directory`, the oldest first; what cannot be read as one is passed over.
+
+    Raises NoPrivileges for whoever may not look.
+    """
     found = (_read(directory / str(number), number) for number in _numbers(directory))
     return tuple(each for each in found if each is not None)
 
@@ -90,6 +93,8 @@ def every(directory: Path) -> tuple[Generation, ...]:
 def _numbers(directory: Path) -> list[int]:
     try:
         return sorted(int(each.name) for each in directory.iterdir() if each.name.isdecimal())
+    except PermissionError as error:
+        raise NoPrivileges("only root may know what is in force on this host", "run it as root") from error
     except OSError:
         return []
 
@@ -120,7 +125,7 @@ def _demand_readable(path: Path, number: int, older: Generation | None) -> None:
 
 
 def previous(directory: Path) -> Generation | None:
-    """Return the last generation before the one in force whose policy is another; a copy counts as what it brought back.
+    """Return the last generation before the one in force with another policy; a copy counts as what it brought back.
 
     Raises HostRefused as `in_force`.
     """

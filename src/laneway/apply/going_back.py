@@ -41,6 +41,7 @@ class RollbackIncomplete(LanewayError):  # noqa: N818  it is a state of the host
     """The host could not be planned back to where it was; `remaining` is left to do by hand."""
 
     exit_code = Exit.INCOMPLETE
+    kind = "incomplete"
 
     def __init__(self, message: str, remaining: tuple[Step, ...], variant: Variant | None = None) -> None:
         """Keep what is left to do, and say it in commands for the variant of iptables that is in use."""

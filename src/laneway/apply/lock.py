@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from laneway.apply.generations import who
-from laneway.errors import Conflict, HostRefused
+from laneway.errors import HostRefused, Locked, NoPrivileges
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -28,13 +28,15 @@ def locked(
     """Hold the lock of this host for the block, waiting up to `wait` seconds for it.
 
     The lock is a flock(2): it goes with its process, however that ends. `say` gets who holds it when there is a wait.
-    Raises Conflict when somebody else holds it to the end, HostRefused when it cannot be taken at all.
+    Raises Locked when somebody else holds it to the end, HostRefused when it cannot be taken at all.
     """
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     except OSError as error:
         message = f"{path}: {error.strerror}"
-        hint = "run laneway as root" if os.geteuid() else f"look at it: ls -ld {path} {path.parent}"
+        if isinstance(error, PermissionError) and os.geteuid():
+            raise NoPrivileges(message, "run laneway as root") from error
+        hint = f"look at it: ls -ld {path} {path.parent}"
         raise HostRefused(message, hint) from error
     try:
         _take(descriptor, path, deadline=time.monotonic() + wait, say=say)
@@ -52,7 +54,9 @@ def _take(descriptor: int, path: Path, *, deadline: float, say: Callable[[str], 
         except BlockingIOError as error:
             busy = f"another laneway is at work: {_holder(descriptor)}, which holds {path}"
             if time.monotonic() >= deadline:
-                raise Conflict(busy, "wait for it to end, or give --wait SECONDS") from error
+                locked_out = Locked(busy, "wait for it to end, or give --wait SECONDS")
+                locked_out.by = _holder(descriptor)
+                raise locked_out from error
             if not told:
                 say(f"waiting: {busy}")
                 told = True

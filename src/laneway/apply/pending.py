@@ -17,7 +17,7 @@ from laneway.apply.boots import boot
 from laneway.apply.durable import make_directory, put_in_place, refusals, sweep, write_synced
 from laneway.apply.generations import REVERTED, who
 from laneway.apply.journal import UNTOUCHED
-from laneway.errors import Conflict, HostRefused
+from laneway.errors import ChangeThatWaits, ChangeWaits, Conflict, HostRefused, NoPrivileges
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -56,6 +56,15 @@ class Pending:
         return self.boot == boot()
 
     @property
+    def change(self) -> ChangeThatWaits:
+        """Return it as errors tell of it."""
+        return ChangeThatWaits(self.generation, self.who, self.until.isoformat().replace("+00:00", "Z"))
+
+    def as_json(self) -> dict[str, object]:
+        """Return what waits as plain data, with the seconds that are left: none is over."""
+        return {**self.change._asdict(), "before": self.before, "seconds": round(max(self.left, 0.0), 1)}
+
+    @property
     def snapshot(self) -> HostState:
         """Return how the host was; raises HostRefused."""
         with refusals("so how the host was is not known"):
@@ -79,6 +88,10 @@ def read(path: Path) -> Pending | None:
         return Pending(path, **read_about(path / _ABOUT, _NUMBERS | _WORDS))
     except (FileNotFoundError, NotADirectoryError):
         return None
+    except PermissionError as error:
+        raise NoPrivileges(
+            "only root may know whether a change waits for its confirmation", "run it as root"
+        ) from error
     except (OSError, ValueError) as error:
         message = f"{path / _ABOUT}: {error}"
         raise HostRefused(message, f"if no change waits for a confirmation, remove {path}") from error
@@ -154,8 +167,16 @@ def refuse_while_waiting(path: Path) -> None:
     if pending is None:
         return
     if pending.left > 0:
-        raise Conflict(pending.describe(), "`laneway confirm` keeps it, `laneway rollback` takes it back now")
+        hint = f"`laneway confirm {pending.generation}` keeps it, `laneway rollback` takes it back now"
+        raise ChangeWaits(pending.describe(), hint).of_change(pending.change)
     raise _over(pending)
+
+
+def refuse_another(pending: Pending, generation: int | None) -> None:
+    """Raise Conflict when the change that waits is not the one that is meant."""
+    if generation not in (None, pending.generation):
+        message = f"it is not generation {generation} that waits: {pending.describe()}"
+        raise Conflict(message, "leave it to whoever applied it, or name it").of_change(pending.change)
 
 
 def refuse_unless_in_force(path: Path) -> None:
@@ -165,6 +186,6 @@ def refuse_unless_in_force(path: Path) -> None:
         raise _over(pending)
 
 
-def _over(pending: Pending) -> Conflict:
+def _over(pending: Pending) -> ChangeWaits:
     hint = "it should be taken back by now: `laneway rollback --pending` does it, if nobody else is at it"
-    return Conflict(f"{pending.describe()}, which is over", hint)
+    return ChangeWaits(f"{pending.describe()}, which is over", hint).of_change(pending.change)

@@ -7,7 +7,7 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from laneway.errors import UsageError
+from laneway.errors import Untrusted
 from laneway.plan.shell import quoted
 from laneway.policy.way import walked
 from laneway.state.visible import visible
@@ -22,7 +22,7 @@ _TOO_LONG = 11  # digits: of 32 bits there are ten
 
 
 def demand_trusted(paths: Iterable[Path]) -> None:
-    """Raise UsageError when this process is root and somebody else could have written what is at `paths`.
+    """Raise Untrusted when this process is root and somebody else could have written what is at `paths`.
 
     In a user namespace of its own nobody is really root, and nothing is demanded.
     """
@@ -56,10 +56,10 @@ def _demand(path: Path, status: os.stat_result) -> None:
         writable = 0  # sticky, like /tmp: only its owner replaces a file (chmod(2))
     if writable:
         message = f"{visible(str(path))}: others may write it, so what it says may not be yours"
-        raise UsageError(message, f"chmod go-w {quoted(str(path))}")
+        raise Untrusted(message, f"chmod go-w {quoted(str(path))}")
     if status.st_uid not in {0, _caller()}:
         message = f"{visible(str(path))}: belongs to user {status.st_uid}, not to root"
-        raise UsageError(message, f"chown -h root {quoted(str(path))}")
+        raise Untrusted(message, f"chown -h root {quoted(str(path))}")
 
 
 def _caller() -> int:

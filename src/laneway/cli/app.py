@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from laneway.cli import output
-from laneway.errors import Exit, LanewayError
+from laneway.errors import Exit, Interrupted, LanewayError, UsageError
 from laneway.state.visible import visible_lines
 
 if TYPE_CHECKING:
@@ -39,7 +39,18 @@ def command_line(arguments: Sequence[str]) -> int:
     except misuse as error:
         error.message = visible_lines(error.message)  # it repeats what was typed, or what a script put in
         error.show()
+        if asks_for_json(arguments):
+            with output.told():
+                output.answer(output.of_error(UsageError(error.format_message())))
         return int(error.exit_code)
+
+
+def asks_for_json(arguments: Sequence[str]) -> bool:
+    """Return whether an answer is to be JSON, of arguments that Typer may not have understood."""
+    from itertools import pairwise, takewhile
+
+    ours = list(takewhile(lambda each: each != "--", arguments))  # behind it are another command's
+    return "--json" in ours or "--format=json" in ours or ("--format", "json") in pairwise(ours)
 
 
 def build(verbs: Sequence[str]) -> Typer:
@@ -88,16 +99,33 @@ def _answered(command: Callable[[], int]) -> int:
         return error.exit_code
 
 
-def _unexpected(error: Exception) -> int:
+def _failed(error: LanewayError, *, as_json: bool) -> int:
+    output.failure(error)
+    if as_json:
+        _answer_error(error)
+    return error.exit_code
+
+
+def _answer_error(error: LanewayError) -> None:
+    """Answer that there is no answer, where that can be told."""
+    try:
+        output.answer(output.of_error(error))
+        sys.stdout.flush()
+    except (UsageError, OSError):  # what it is was told on standard error
+        output.give_up(sys.stdout)
+
+
+def _unexpected(error: Exception, *, as_json: bool) -> int:
     from laneway.cli.want import want
 
     wanting = want(error)
     if wanting is not None:
-        output.failure(wanting)
-        return wanting.exit_code
+        return _failed(wanting, as_json=as_json)
     from laneway.cli.bug import report
 
     report(error)
+    if as_json:
+        _answer_error(LanewayError(f"{type(error).__name__}: {error}", "it is a bug of laneway's: please report it"))
     return Exit.BUG
 
 
@@ -107,14 +135,15 @@ def finish(command: Callable[[], int], *, as_json: bool = False) -> NoReturn:
         code = _answered(command) if as_json else command()
         _flush()
     except LanewayError as error:
-        output.failure(error)
-        code = error.exit_code
+        code = _failed(error, as_json=as_json)
     except KeyboardInterrupt:
         code = INTERRUPTED
+        if as_json:
+            _answer_error(Interrupted("interrupted"))
     except BrokenPipeError:
         # Whoever read has gone: `laneway schema | head`. What is still buffered would complain at exit.
         output.give_up(sys.stdout)
         code = BROKEN_PIPE
     except Exception as error:  # noqa: BLE001  the one place: nobody above could tell it better
-        code = _unexpected(error)
+        code = _unexpected(error, as_json=as_json)
     sys.exit(code)

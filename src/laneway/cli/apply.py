@@ -35,8 +35,8 @@ def register(app: "Typer") -> None:
 
         Tenants of this host that the policy does not name are left running, and reported. What cannot be done inside a
         workload that was there is reported too, and keeps nothing else from being done. Exit code 0: done, or nothing
-        to do; 5: the host refused and is as it was before; 7: another laneway is at work, a change waits for its
-        confirmation, or something of somebody else's is in the way.
+        to do; 5: the host refused and is as it was before; 7: something of somebody else's is in the way; 9: try again
+        later, another laneway is at work or a change waits for its confirmation; 10: root is needed.
         """
         if in_force:
             from laneway.cli.in_force import run_in_force
@@ -62,7 +62,7 @@ def run(
     as_json: bool = False,
 ) -> Exit:
     """Apply the policy at `paths` and say what was done."""
-    from laneway.cli import output, tell
+    from laneway.cli import output, tell, waiting
     from laneway.cli.change import alone, change, refuse_while_waiting, waiting_lines
     from laneway.cli.durations import seconds_of
     from laneway.cli.wire import look
@@ -76,7 +76,7 @@ def run(
         scene = look(paths, prune=prune)
         notes = () if as_json else scene.notes()
         outcome, record = change(scene, within=within)
-    tell.outcome(outcome, record.generation, done="applied", json=as_json)
+    tell.outcome(outcome, record.generation, done="applied", json=as_json, more=waiting.as_json(record.waiting))
     if not as_json:
         tell.kept(scene.kept)
         tell.waiting(scene.aim.waiting)

@@ -74,4 +74,5 @@ def waiting_lines(waiting: Pending | None) -> Iterator[str]:
     """Yield, for a person, what must be done about a change that waits."""
     if waiting is not None:
         moment = waiting.until.astimezone().strftime("%H:%M:%S")
-        yield f"to be confirmed within {waiting.seconds:g} seconds: `laneway confirm`, or it is taken back at {moment}"
+        within, keep = f"{waiting.seconds:g} seconds", f"`laneway confirm {waiting.generation}`"
+        yield f"to be confirmed within {within}: {keep}, or it is taken back at {moment}"

@@ -58,7 +58,7 @@ def register(app: "Typer") -> None:
         Several paths are read as one policy. Without a path it is the one of $LANEWAY_POLICY, or /etc/laneway.
         """
         manner = Manner(Format.JSON if as_json else form, strict=strict, ignored=tuple(ignore or ()))
-        finish(lambda: run(paths or [], manner))
+        finish(lambda: run(paths or [], manner), as_json=manner.form is Format.JSON)
 
 
 def run(paths: Sequence[str | Path], manner: Manner) -> Exit:

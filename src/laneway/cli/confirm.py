@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from laneway.cli import output
 from laneway.cli.app import finish
-from laneway.errors import Exit, HostRefused, UsageError
+from laneway.errors import Exit, LanewayError, NothingPending, TooLate
 
 if TYPE_CHECKING:
     from typer import Typer
@@ -20,15 +20,22 @@ def register(app: "Typer") -> None:
     import typer
 
     @app.command()
-    def confirm(*, as_json: Annotated[bool, typer.Option("--json", help="Answer as JSON.")] = False) -> None:
+    def confirm(
+        generation: Annotated[
+            int | None, typer.Argument(metavar="[GENERATION]", help="Only if it is this one that waits.")
+        ] = None,
+        *,
+        as_json: Annotated[bool, typer.Option("--json", help="Answer as JSON.")] = False,
+    ) -> None:
         """Keep what `apply --confirm-within` changed.
 
-        Exit code 0: it stays; 2: nothing waits; 5: too late, it was or will be taken back.
+        Exit code 0: it stays; 2: nothing waits; 5: too late, it was or will be taken back; 7: another generation waits;
+        9: another laneway is at work.
         """
-        finish(lambda: run(as_json=as_json))
+        finish(lambda: run(generation, as_json=as_json), as_json=as_json)
 
 
-def run(*, as_json: bool = False) -> Exit:
+def run(generation: int | None = None, *, as_json: bool = False) -> Exit:
     """Keep the change that waits."""
     from laneway.apply import pending, store
     from laneway.cli.change import alone
@@ -39,7 +46,8 @@ def run(*, as_json: bool = False) -> Exit:
     with alone(LOCK_WAIT):
         waiting = pending.read(store.pending())
         if waiting is None:
-            raise _nothing_waits()
+            raise _nothing_waits(generation)
+        pending.refuse_another(waiting, generation)
         _refuse_late(waiting)
         pending.remove(waiting.path)
     words = f"confirmed: generation {waiting.generation} stays"
@@ -51,24 +59,33 @@ def run(*, as_json: bool = False) -> Exit:
     return Exit.DONE
 
 
-def _nothing_waits() -> UsageError | HostRefused:
-    """Return the error that says why there is nothing to confirm."""
+def _nothing_waits(generation: int | None) -> LanewayError:
+    """Return the error that says why there is nothing to confirm, or not the generation that is meant."""
     from laneway.apply import generations, store
 
     every = generations.every(store.history())
-    if every and every[-1].reverted:
-        message = f"too late: generation {every[-1].number} was taken back, since no confirmation came in time"
-        return HostRefused(message, "apply it again, and confirm it in time")
-    return UsageError("nothing waits for a confirmation", "`laneway apply --confirm-within 60s` makes a change wait")
+    meant = [each for each in every if generation in (None, each.number)]
+    if meant and meant[-1].reverted:
+        error = TooLate(
+            f"too late: generation {meant[-1].number} was taken back, since no confirmation came in time",
+            "apply it again, and confirm it in time",
+        )
+        error.generation = meant[-1].number
+        return error
+    return NothingPending(
+        "nothing waits for a confirmation", "`laneway apply --confirm-within 60s` makes a change wait"
+    )
 
 
 def _refuse_late(waiting: "Pending") -> None:
-    """Raise HostRefused for a change whose time is over, or that was never finished."""
+    """Raise TooLate for a change whose time is over, or that was never finished."""
     hint = "`laneway rollback --pending` takes it back, if nobody else is at it"
     if not waiting.generation:
-        raise HostRefused("the change was cut off before it was done, and cannot be kept", hint)
+        raise TooLate("the change was cut off before it was done, and cannot be kept", hint).of_change(waiting.change)
     if not waiting.same_boot:
-        raise HostRefused(f"too late: the machine was started anew since generation {waiting.generation}", hint)
+        message = f"too late: the machine was started anew since generation {waiting.generation}"
+        raise TooLate(message, hint).of_change(waiting.change)
     if waiting.left <= 0:
         late = f"{-waiting.left:.0f} seconds ago"
-        raise HostRefused(f"too late: the time for generation {waiting.generation} ended {late}", hint)
+        message = f"too late: the time for generation {waiting.generation} ended {late}"
+        raise TooLate(message, hint).of_change(waiting.change)

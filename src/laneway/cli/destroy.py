@@ -31,7 +31,7 @@ def register(app: "Typer") -> None:
 
         The host is then as it was before. The hook chain LANEWAY-USER stays when there are rules in it.
         """
-        finish(lambda: run(tenants or [], wait=wait, as_json=as_json))
+        finish(lambda: run(tenants or [], wait=wait, as_json=as_json), as_json=as_json)
 
 
 def run(tenants: Sequence[str], *, wait: float = 0, as_json: bool = False) -> Exit:
@@ -57,7 +57,7 @@ def run(tenants: Sequence[str], *, wait: float = 0, as_json: bool = False) -> Ex
     with output.of_what_is_done(words):
         if as_json:
             told = {"changed": outcome.changed, "steps": tell.as_json(outcome.steps), "notes": list(outcome.notes)}
-            output.answer({**told, "workloads": dict(outcome.workloads)})
+            output.answer({**told, "workloads": dict(outcome.workloads), "pending": None})
         else:
             output.data(words)
     if not as_json:

@@ -1,13 +1,13 @@
 """`laneway doctor`: what on this host would break the policy, and what mends it."""
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from laneway.cli import output
 from laneway.cli.app import finish
-from laneway.errors import Exit, HostRefused, UsageError
+from laneway.errors import Exit, HostRefused, NoPrivileges, UsageError
 
 if TYPE_CHECKING:
     from typer import Typer
@@ -62,25 +62,25 @@ def run(paths: Sequence[str | Path], *, as_json: bool) -> Exit:
     others = _collisions(policy, seen) if policy else _collisions_of_any(seen)
     found = judge(seen, policy, Besides(others, taken, lost, _damage(policy)))
     breaks = any(each.severity is Severity.ERROR for each in found)
+    unseen = (*seen.unseen, *_hidden())
     if as_json:
         findings = [{**each._asdict(), "commands": list(each.commands)} for each in found]
-        output.answer({"breaks": breaks, "policy": policy is not None, "findings": findings, "unseen": seen.unseen})
+        output.answer({"breaks": breaks, "policy": policy is not None, "findings": findings, "unseen": unseen})
     else:
         _print(found)
-        for each in seen.unseen:
+        for each in unseen:
             output.note(f"not looked at: {each}")
         output.note(_summary(found, policy))
     return Exit.PENDING if breaks else Exit.DONE
 
 
 def _policy(paths: Sequence[str | Path]) -> "PolicySet | None":
-    from laneway.apply import store
     from laneway.cli.paths import policy_paths
     from laneway.policy.load import load
 
     if paths:
-        return load(policy_paths(paths), base=store.applied_besides)
-    stored = store.applied()
+        return load(policy_paths(paths), base=_besides)
+    stored = _in_force()
     if stored is not None:
         return stored
     (usual,) = policy_paths([])
@@ -88,14 +88,42 @@ def _policy(paths: Sequence[str | Path]) -> "PolicySet | None":
     return load([usual]) if there else None
 
 
+def _besides(tenants: "Collection[str]") -> "PolicySet | None":
+    from laneway.apply import store
+
+    try:
+        return store.applied_besides(tenants)
+    except NoPrivileges:
+        return None
+
+
+def _in_force() -> "PolicySet | None":
+    from laneway.apply import store
+
+    try:
+        return store.applied()
+    except NoPrivileges:  # it is told as not looked at
+        return None
+
+
+def _hidden() -> tuple[str, ...]:
+    """Return that the policy in force could not be looked at, where that is so."""
+    from laneway.apply import generations, store
+
+    try:
+        generations.every(store.history())
+    except NoPrivileges as error:
+        return (f"the policy in force: {error}",)
+    return ()
+
+
 def _damage(policy: "PolicySet | None") -> "tuple[Damage, ...]":
     """Return what of laneway's own is not as it was applied: by what is remembered of that, not by the files named."""
-    from laneway.apply import store
     from laneway.cli.health import damage
     from laneway.cli.wire import look_at
     from laneway.plan.plan import plan
 
-    stored = store.applied()
+    stored = _in_force()
     in_force = stored or policy
     if in_force is None:
         return ()

@@ -76,7 +76,7 @@ def register(app: "Typer") -> None:
         Exit code 0: the packet is explained, whatever becomes of it.
         """
         if ipv4 and ipv6:
-            finish(_not_both)
+            finish(_not_both, as_json=as_json)
         family = 4 if ipv4 else 6 if ipv6 else None
         asked = Asked(sender, to, arrives, tcp, udp, icmp, family, source, dscp, own)
         finish(lambda: run(policy or [], asked, Manner(live, as_json, why, full)), as_json=as_json)

@@ -27,13 +27,14 @@ def register(app: "Typer") -> None:
         as_json: Annotated[bool, typer.Option("--json", help="Answer as JSON.")] = False,
     ) -> None:
         """List the generations of this host, the newest last, or show the policy that one put in force."""
-        finish(lambda: run(generation, as_json=as_json))
+        finish(lambda: run(generation, as_json=as_json), as_json=as_json)
 
 
 def run(generation: int | None, *, as_json: bool = False) -> Exit:
     """Print the generations, or the policy of one."""
     from laneway.apply import generations, store
     from laneway.apply.durable import refusals
+    from laneway.cli import waiting
 
     if generation is not None:
         found = store.find(generation)
@@ -45,6 +46,7 @@ def run(generation: int | None, *, as_json: bool = False) -> Exit:
             output.data(text.rstrip())
         return Exit.DONE
     every = generations.every(store.history())
+    change = waiting.pending_now()
     number, unknown = None, None
     try:
         present = generations.in_force(store.history())
@@ -52,13 +54,18 @@ def run(generation: int | None, *, as_json: bool = False) -> Exit:
     except HostRefused as error:
         unknown = error
     if as_json:
-        output.answer({"in_force": number, "generations": [_facts(each) for each in every]})
+        found = {"in_force": number, "generations": [_facts(each) for each in every], **waiting.as_json(change)}
+        output.answer({**found, **(output.of_error(unknown) if unknown else {})})
     elif every:
         _print(every, number)
     else:
         output.note("nothing was applied on this host yet, or it is not remembered")
+    waiting.note(change if not as_json else None)
     if unknown is not None:
-        raise unknown
+        if not as_json:
+            raise unknown
+        output.failure(unknown)  # it is in the answer already
+        return unknown.exit_code
     return Exit.DONE
 
 

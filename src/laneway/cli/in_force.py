@@ -35,7 +35,7 @@ def run_in_force(*, wait: float, dry_run: bool = False, as_json: bool = False, o
 
 def _nothing(*, as_json: bool) -> Exit:
     if as_json:
-        output.answer({"changed": False, "generation": None, "steps": []})
+        output.answer({"changed": False, "generation": None, "steps": [], "pending": None})
     else:
         output.note("no policy is in force on this host: nothing to apply")
     return Exit.DONE

@@ -132,8 +132,23 @@ def note(*parts: str | Painted) -> None:
 
 
 def answer(values: Mapping[str, object]) -> None:
-    """Print a JSON answer."""
-    data(json_text({"laneway": FORMAT, **values}))
+    """Print a JSON answer; `ok` is whether there is one."""
+    data(json_text({"laneway": FORMAT, "ok": True, **values}))
+
+
+def of_error(error: LanewayError) -> dict[str, object]:
+    """Return, as JSON answers tell of it, what kept a command from answering: the same keys for every kind."""
+    told = {
+        "kind": error.kind,
+        "message": error.brief,
+        "hint": error.hint,
+        "commands": list(error.commands),
+        "collisions": [dict(each) for each in error.collisions],
+        "by": error.by,
+        "generation": error.generation,
+        "until": error.until,
+    }
+    return {"ok": False, "error": told}
 
 
 def json_text(values: Mapping[str, object]) -> str:

@@ -38,7 +38,7 @@ def register(app: "Typer") -> None:
 
 def run(paths: Sequence[str | Path], *, prune: bool, as_json: bool, against: str | None = None) -> Exit:
     """Print the plan."""
-    from laneway.cli import tell
+    from laneway.cli import tell, waiting
     from laneway.cli.wire import in_the_way, look, look_back, not_as_asked
     from laneway.plan.conflicts import refuse
     from laneway.plan.plan import plan
@@ -47,9 +47,10 @@ def run(paths: Sequence[str | Path], *, prune: bool, as_json: bool, against: str
     aim, host = scene.aim, scene.aim.policy.host
     steps = plan(aim.desired, scene.observed)
     refuse(in_the_way(scene))
+    change = waiting.pending_now() if against is None else None
     if as_json:
         told = {"changed": bool(steps), "steps": tell.as_json(steps, host), "waiting": list(aim.waiting)}
-        output.answer({**told, "workloads": not_as_asked(scene, steps)})
+        output.answer({**told, "workloads": not_as_asked(scene, steps), **waiting.as_json(change)})
     else:
         if steps:
             output.data(tell.plan_text(steps, host))
@@ -58,4 +59,5 @@ def run(paths: Sequence[str | Path], *, prune: bool, as_json: bool, against: str
         tell.kept(scene.kept)
         tell.waiting(aim.waiting)
         tell.waiting(scene.notes())
+        waiting.note(change)
     return Exit.PENDING if steps else Exit.DONE

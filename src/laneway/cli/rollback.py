@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from laneway.cli import output
 from laneway.cli.app import finish
-from laneway.errors import Conflict, Exit, HostRefused, LanewayError
+from laneway.errors import ChangeWaits, Conflict, Exit, HostRefused, LanewayError, NothingPending
 
 if TYPE_CHECKING:
     from typer import Typer
@@ -34,7 +34,7 @@ def register(app: "Typer") -> None:
         ] = None,
         *,
         pending: Annotated[
-            bool, typer.Option("--pending", help="Take back what waits, once its time is over: for a boot unit.")
+            bool, typer.Option("--pending", help="Take back what waits: GENERATION, or, once its time is over, any.")
         ] = False,
         confirm_within: Annotated[
             str | None,
@@ -45,10 +45,14 @@ def register(app: "Typer") -> None:
     ) -> None:
         """Make this host hold the policy of an earlier generation, as one transaction.
 
-        While a change waits for its confirmation, take that one back. `laneway history` lists the generations.
+        While a change waits for its confirmation, take that one back; with --pending GENERATION only that one, at once.
+        `laneway history` lists the generations. Exit code 7: another one waits; 9: one waits, or another laneway is
+        at work.
         """
         if pending:
-            finish(take_back_in_time)
+            if generation is None:
+                finish(take_back_in_time, as_json=as_json)
+            finish(lambda: take_back_now(generation, wait=wait, as_json=as_json), as_json=as_json)
         finish(lambda: run(generation, confirm_within=confirm_within, wait=wait, as_json=as_json), as_json=as_json)
 
 
@@ -69,7 +73,27 @@ def run(generation: int | None, *, confirm_within: str | None = None, wait: floa
             _bring_back(generation, within=within, as_json=as_json)
             return Exit.DONE
         if generation is not None:
-            raise Conflict(waiting.describe(), "`laneway confirm` keeps it, `laneway rollback` takes it back now")
+            hint = f"`laneway confirm {waiting.generation}` keeps it, `laneway rollback` takes it back now"
+            raise ChangeWaits(waiting.describe(), hint).of_change(waiting.change)
+        outcome = take_back(waiting)
+    tell.outcome(outcome, waiting.before, done="taken back", json=as_json)
+    return Exit.DONE
+
+
+def take_back_now(generation: int, *, wait: float, as_json: bool) -> Exit:
+    """Take back the change that waits, at once, if it is this generation."""
+    from laneway.apply import pending, store
+    from laneway.cli import tell
+    from laneway.cli.change import alone
+    from laneway.kernel.privilege import demand_net_admin
+
+    demand_net_admin()
+    output.demand_writable()
+    with alone(wait):
+        waiting = pending.read(store.pending())
+        if waiting is None:
+            raise NothingPending("nothing waits for a confirmation", "`laneway history` tells what became of it")
+        pending.refuse_another(waiting, generation)
         outcome = take_back(waiting)
     for each in outcome.notes:
         output.note(f"note: {each}")
@@ -79,7 +103,7 @@ def run(generation: int | None, *, confirm_within: str | None = None, wait: floa
 
 def _bring_back(generation: int | None, *, within: float | None, as_json: bool) -> None:
     from laneway.apply import store
-    from laneway.cli import tell
+    from laneway.cli import tell, waiting
     from laneway.cli.change import change, refuse_while_waiting, waiting_lines
     from laneway.cli.wire import look_at, mindful
 
@@ -88,7 +112,7 @@ def _bring_back(generation: int | None, *, within: float | None, as_json: bool) 
     scene = mindful(look_at(store.policy_of(wanted), prune=True))
     outcome, record = change(scene, within=within, restores=wanted.number, destroyed=wanted.destroyed)
     done = f"generation {wanted.number} is back"
-    tell.outcome(outcome, record.generation, done=done, json=as_json)
+    tell.outcome(outcome, record.generation, done=done, json=as_json, more=waiting.as_json(record.waiting))
     if not as_json:
         tell.waiting(scene.aim.waiting)
         tell.waiting(waiting_lines(record.waiting))

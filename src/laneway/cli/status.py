@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from typer import Typer
 
+    from laneway.apply.pending import Pending
     from laneway.cli.wire import Scene
     from laneway.doctor.finding import Finding
     from laneway.plan.conflicts import Collision
@@ -57,8 +58,8 @@ def register(app: "Typer") -> None:
         was applied; 4: something is not, or the doctor finds an error.
         """
         if dump:
-            finish(write_down)
-        finish(lambda: run(tenant, Manner(as_json, watch, interval, times)))
+            finish(write_down, as_json=as_json)
+        finish(lambda: run(tenant, Manner(as_json, watch, interval, times)), as_json=as_json)
 
 
 def write_down() -> Exit:
@@ -101,6 +102,7 @@ class View(NamedTuple):
     waiting: tuple[str, ...]
     rates: bool
     host: "HostSettings"
+    pending: "Pending | None" = None
     rebooted: int = 0  # the generation in force, when the host was started anew since it was applied
 
     @property
@@ -111,6 +113,7 @@ class View(NamedTuple):
 
 def _views(stored: "PolicySet", tenant: str | None, manner: Manner) -> "Iterator[View]":
     from laneway.cli.status_data import status_data
+    from laneway.cli.waiting import pending_now
     from laneway.cli.wire import look_at
 
     scene = look_at(stored, prune=True)
@@ -123,8 +126,8 @@ def _views(stored: "PolicySet", tenant: str | None, manner: Manner) -> "Iterator
         data = status_data(scene, tenant, now, before)
         rebooted = _lost_by_a_reboot() if steps else 0
         rates = before is not None
-        found = (steps, others, workloads, errors)
-        yield View({**data, "steps": steps}, *found, scene.aim.waiting, rates, stored.host, rebooted)
+        found, waiting = (steps, others, workloads, errors), scene.aim.waiting
+        yield View({**data, "steps": steps}, *found, waiting, rates, stored.host, pending_now(), rebooted)
         shown += 1
         if not manner.watch or shown == manner.times:
             return
@@ -171,7 +174,7 @@ def _figures(scene: "Scene") -> "Figures":
 
 
 def _tell(view: View, *, as_json: bool) -> None:
-    from laneway.cli import tell
+    from laneway.cli import tell, waiting
 
     if as_json:
         shown = {key: value for key, value in view.data.items() if key != "steps"}
@@ -181,7 +184,9 @@ def _tell(view: View, *, as_json: bool) -> None:
         errors = [{**each._asdict(), "commands": list(each.commands)} for each in view.errors]
         in_sync = not view.steps and not view.workloads
         found = {"in_sync": in_sync, "rebooted": rebooted, "drift": drift, "in_the_way": others}
-        output.answer({**found, "workloads": view.workloads, "errors": errors, **shown})
+        output.answer(
+            {**found, **waiting.as_json(view.pending), "workloads": view.workloads, "errors": errors, **shown}
+        )
         return
     from rich.console import Console
 
@@ -196,8 +201,9 @@ def _tell(view: View, *, as_json: bool) -> None:
 
 
 def _judged(view: View) -> "Iterator[str]":
-    from laneway.cli import tell
+    from laneway.cli import tell, waiting
 
+    yield from waiting.lines(view.pending)
     if view.rebooted:
         yield f"the host was started anew since generation {view.rebooted} was applied: `laneway apply --in-force`"
         yield _at_start()

@@ -73,15 +73,18 @@ def counted(changes: Mapping[str, int]) -> str:
     return ", ".join(f"{n} {noun if n == 1 else _PLURALS.get(noun, noun + 's')}" for noun, n in named)
 
 
-def outcome(result: Outcome, generation: int, *, done: str, json: bool) -> None:
-    """Say what a transaction did to this host; `done` is its name."""
+def outcome(
+    result: Outcome, generation: int | None, *, done: str, json: bool, more: Mapping[str, object] | None = None
+) -> None:
+    """Say what a transaction did to this host; `done` is its name, `more` what a JSON answer has besides."""
     words = f"nothing to do: the host holds the policy (generation {generation})"
     if result.changed:
         words = f"{done}, generation {generation}: {tally(result.steps)}"
     with output.of_what_is_done(words):
         if json:
             told = {"changed": result.changed, "generation": generation, "steps": as_json(result.steps)}
-            output.answer({**told, "workloads": dict(result.workloads), "notes": list(result.notes)})
+            told |= {"workloads": dict(result.workloads), "notes": list(result.notes)}
+            output.answer({**told, **(more or {"pending": None})})
         else:
             output.data(words)
     if not json:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from laneway.cli.output import of_error
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -22,6 +24,7 @@ def validity(error: PolicyError | None, warnings: Warnings = ()) -> dict[str, ob
     problems = error.problems if error else ()
     left_out = max(len(problems) - MOST, 0) + max(len(warnings) - MOST, 0)
     return {
+        **(of_error(error) if error else {}),
         "valid": error is None,
         "problems": [_as_json(each) for each in problems[:MOST]],
         "warnings": [{"rule": rule, **_as_json(each)} for rule, each in warnings[:MOST]],

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 from laneway.cli import output
 from laneway.cli.app import finish
-from laneway.errors import Exit, HostRefused, UsageError
+from laneway.errors import Exit, HostRefused, Unreachable, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -61,9 +61,9 @@ def register(app: "Typer") -> None:
         iptables-save, of what it says 64 MiB at the most. What the doctor finds that breaks it is an error here too,
         with --strict its warnings as well.
 
-        Exit code 0: it holds; 4: something differs, or the doctor finds an error; 5: the host could not be read; 7:
-        something of others' is in the way of the policy, as `plan` says (not looked for with --host); 8: an
-        expectation fails.
+        Exit code 0: it holds; 4: something differs, or the doctor finds an error; 5: this host could not be
+        read; 7: something of others' is in the way of the policy, as `plan` says (not looked for with --host); 8: an
+        expectation fails; 10: root is needed; 11: the host given by --host could not be reached, or not be read.
         """
         asked = Asked(host, packets, strict, timeout)
         finish(lambda: run(paths or [], asked, as_json=as_json), as_json=as_json)
@@ -71,17 +71,21 @@ def register(app: "Typer") -> None:
 
 def run(paths: Sequence[str | Path], asked: Asked, *, as_json: bool = False) -> Exit:
     """Verify the host and say what was found."""
+    from laneway.cli import waiting
+
     host, packets = asked.host, asked.packets
     if host is not None and packets:
         raise UsageError("--packets sends from this host's workloads, not from another's", "run it on that host")
     found = _local(paths) if host is None else _remote(paths, host, asked.timeout)
+    change = waiting.pending_now() if host is None else None
     judgement = replace(found, strict=asked.strict)
     trials = _trials(judgement) if packets else ()
     code = Exit.EXPECTATION if any(not each.holds for each in trials) else judgement.exit_code
     if as_json:
-        output.answer(_json(judgement, trials))
+        output.answer({**_json(judgement, trials), **waiting.as_json(change)})
     else:
         _print(judgement, trials)
+        waiting.note(change)
     return code
 
 
@@ -116,7 +120,7 @@ def _remote(paths: Sequence[str | Path], url: str, timeout: float) -> "Judgement
     try:
         return judge_remote(there, policy, Limits(silence=timeout, whole=PATIENCE * timeout))
     except HostRefused as error:
-        raise HostRefused(f"{url}: {error}", error.hint) from error
+        raise Unreachable(f"{url}: {error}", error.hint) from error
 
 
 def _trials(judgement: "Judgement") -> "tuple[Trial, ...]":

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from laneway.errors import UsageError
+from laneway.errors import NoPrivileges
 
 _NET_ADMIN = 12
 """CAP_NET_ADMIN (linux/capability.h)."""
 
 
 def demand_net_admin() -> None:
-    """Raise UsageError, before anything is read or changed, unless this process may administer the network."""
+    """Raise NoPrivileges, before anything is read or changed, unless this process may administer the network."""
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith("CapEff:") and int(line.split()[1], 16) >> _NET_ADMIN & 1:
             return
     message = "this needs the right to change the network (CAP_NET_ADMIN)"
-    raise UsageError(message, "run it as root; `laneway check`, `compile` and `lab` need no rights")
+    raise NoPrivileges(message, "run it as root; `laneway check`, `compile` and `lab` need no rights")

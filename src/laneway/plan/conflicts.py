@@ -45,7 +45,9 @@ class Collision:
 def refuse(found: Sequence[Collision]) -> None:
     """Raise Conflict, naming every collision, unless there is none."""
     if found:
-        raise Conflict("\n".join(each.text for each in found))
+        error = Conflict("\n".join(each.text for each in found))
+        error.collisions = tuple(each.as_json() for each in found)
+        raise error
 
 
 def collisions(desired: HostState, foreign: Foreign, settings: HostSettings, field: MarkField) -> Iterator[Collision]:

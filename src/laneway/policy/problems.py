@@ -76,6 +76,7 @@ class PolicyError(LanewayError):
     """The policy is not valid; `problems` has every reason, in the order in which they stand in the files."""
 
     exit_code = Exit.POLICY
+    kind = "policy"
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         """Keep the problems; the text of the error shows as many of them as a person reads."""
@@ -85,6 +86,16 @@ class PolicyError(LanewayError):
             shown.append(f"and {left} more problem{'s' if len(problems) - MANY > 1 else ''}")
         super().__init__("\n\n".join(shown))
         self.problems = tuple(problems)
+
+    @property
+    def brief(self) -> str:
+        """Return the first problem and its place, and how many more there are."""
+        if not self.problems:
+            return str(self)
+        first = self.problems[0]
+        place = f"{first.file}:{first.line}:{first.column}" if first.line else first.file
+        more = f" (and {len(self.problems) - 1} more)" if len(self.problems) > 1 else ""
+        return f"{place}: {first.message}{more}"
 
 
 class Place(NamedTuple):
