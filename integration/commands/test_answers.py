@@ -65,7 +65,7 @@ def test_each_kind_of_error_is_one_object_with_a_code_of_its_own(
     }
     assert {name: each["kind"] for name, each in kinds.items()} == {name: name.partition(" ")[0] for name in kinds}
 
-    router.sh("ip rule add pref 12000 lookup 99; ip link add lwb-acme type dummy; touch /run/laneway.lock")
+    router.sh("ip rule add pref 12000 lookup 99; ip link add lwb-acme type bridge; touch /run/laneway.lock")
     conflict = failed(7, "apply", good)
     assert (conflict["kind"], len(conflict["collisions"]) > 0) == ("conflict", True)
     assert all(each.keys() == {"what", "hint"} for each in conflict["collisions"])
@@ -99,14 +99,14 @@ def test_a_change_that_waits_is_seen_by_every_command_and_confirmed_by_its_numbe
     for arguments in (("plan", more), ("verify", more), ("status",), ("history",)):
         seen = laneway.json(*arguments)["pending"]
         assert {**seen, "seconds": 0} == {**told, "seconds": 0}, arguments
-        words = laneway(*arguments)
-        assert "generation 2, applied by root, waits for a confirmation" in words.stdout + words.stderr, arguments
-        assert "`laneway confirm 2` keeps it" in words.stdout + words.stderr, arguments
+        said = laneway(*arguments)
+        assert "generation 2, applied by root, waits for a confirmation" in said.stdout + said.stderr, arguments
+        assert "`laneway confirm 2` keeps it" in said.stdout + said.stderr, arguments
     refused = error_of(laneway("apply", policy, "--json", code=9), 9)
     assert (refused["kind"], refused["generation"], refused["by"]) == ("pending", 2, "root")
     assert refused["until"] == told["until"]
-    for arguments in (("confirm", "1"), ("rollback", "--pending", "1")):
-        another = error_of(laneway(*arguments, "--json", code=7), 7)
+    for words in (("confirm", "1"), ("rollback", "--pending", "1")):
+        another = error_of(laneway(*words, "--json", code=7), 7)
         assert (another["kind"], another["generation"]) == ("conflict", 2)
     assert laneway.json("status")["pending"] is not None
     assert laneway.json("rollback", "--pending", "2")["generation"] == 1
@@ -149,7 +149,7 @@ def test_the_way_back_leads_past_repairs(router: Throwaway, laneway: Laneway, tm
         assert "generation 2" in laneway("apply", more).stdout
 
     assert [each["generation"] for each in laneway.json("history")["generations"]] == [1, 2]
-    assert laneway.json("history")["generations"][1]["repairs"]["count"] == 2
+    assert laneway.json("history")["generations"][1]["repairs"]["times"] == 2
     assert "repaired 2 times, last 20" in laneway("history").stdout
     laneway("rollback")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from integration.commands.conftest import NORTH, PROVIDER, PROVIDER6, inside
 
@@ -230,7 +230,7 @@ def test_every_login_is_kept_though_the_command_is_told_of_none(
     policy = tmp_path / "policy.toml"
     policy.write_text(NORTH + BOTH.replace("22:2222", "2222:22"), encoding="utf-8")
     bare = ["env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", sys.executable, "-m", "laneway", "apply", str(policy)]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     with (
         subprocess.Popen([*router.prefix, "/run/programs/sshd", "-c", SSHD], **pipes) as sshd,
         subprocess.Popen([*router.prefix, *inside("provider"), sys.executable, "-c", CLIENT], **pipes) as client,

@@ -87,7 +87,7 @@ def test_a_repair_is_no_generation_and_the_way_back_leads_past_it() -> None:
     present = generations.in_force(store.history())
     assert present is not None
     assert present.repairs is not None
-    assert (present.repairs.count, dict(present.repairs.changes)) == (2, {"fib_rules": 1})
+    assert (present.repairs.times, dict(present.repairs.changes)) == (2, {"fib_rules": 1})
     assert store.find(None).number == 1
 
 

@@ -41,14 +41,14 @@ BOOT = "boot"
 
 _KINDS: dict[str, type] = {"when": datetime, "who": str, "command": str}
 _MAY_BE: dict[str, type] = {"changes": dict, "restores": int, "destroyed": bool}
-_OF_REPAIRS: dict[str, type] = {"count": int, "when": datetime, "who": str, "changes": dict}
+_OF_REPAIRS: dict[str, type] = {"times": int, "when": datetime, "who": str, "changes": dict}
 _UNREADABLE = (OSError, ValueError)  # UnicodeDecodeError is a ValueError, as tomllib's error is
 
 
 class Repairs(NamedTuple):
     """How often, and when last, the host was brought back to a generation that it did not hold any more."""
 
-    count: int
+    times: int
     when: datetime
     who: str
     changes: Mapping[str, int]  # the last time
@@ -171,8 +171,8 @@ def _repairs_of(path: Path) -> Repairs | None:
 
 def note_repair(generation: Generation, steps: Sequence[Step]) -> None:
     """Write down that the host was brought back to a generation, which makes no new one; raises OSError."""
-    count = generation.repairs.count + 1 if generation.repairs else 1
-    repairs = Repairs(count, datetime.now(UTC).replace(microsecond=0), who(), dict(touched(steps)))
+    times = generation.repairs.times + 1 if generation.repairs else 1
+    repairs = Repairs(times, datetime.now(UTC).replace(microsecond=0), who(), dict(touched(steps)))
     aside = generation.path / f".{REPAIRS}"
     write_synced(aside, about_text(repairs._asdict()))
     put_in_place(aside, generation.path / REPAIRS)

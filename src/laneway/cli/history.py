@@ -54,8 +54,12 @@ def run(generation: int | None, *, as_json: bool = False) -> Exit:
     except HostRefused as error:
         unknown = error
     if as_json:
-        found = {"in_force": number, "generations": [_facts(each) for each in every], **waiting.as_json(change)}
-        output.answer({**found, **(output.of_error(unknown) if unknown else {})})
+        told: dict[str, object] = {
+            "in_force": number,
+            "generations": [_facts(each) for each in every],
+            **waiting.as_json(change),
+        }
+        output.answer({**told, **(output.of_error(unknown) if unknown else {})})
     elif every:
         _print(every, number)
     else:
@@ -106,7 +110,7 @@ def _print(every: "tuple[Generation, ...]", present: int | None) -> None:
 def _mended(each: "Generation") -> str:
     if each.repairs is None:
         return ""
-    times = "once" if each.repairs.count == 1 else f"{each.repairs.count} times"
+    times = "once" if each.repairs.times == 1 else f"{each.repairs.times} times"
     return f"; repaired {times}, last {each.repairs.when:%Y-%m-%d %H:%M:%SZ} by {each.repairs.who}"
 
 

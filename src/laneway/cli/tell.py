@@ -82,7 +82,8 @@ def outcome(
         words = f"{done}, generation {generation}: {tally(result.steps)}"
     with output.of_what_is_done(words):
         if json:
-            told = {"changed": result.changed, "generation": generation, "steps": as_json(result.steps)}
+            told: dict[str, object] = {"changed": result.changed, "generation": generation}
+            told |= {"steps": as_json(result.steps)}
             told |= {"workloads": dict(result.workloads), "notes": list(result.notes)}
             output.answer({**told, **(more or {"pending": None})})
         else:
