@@ -106,7 +106,7 @@ def refuse_unknown_tenants(policy: PolicySet, observed: HostState) -> None:
     unknown = sorted(set(resident_tenants(observed).values()) - {tenant.name for tenant in policy.tenants})
     if unknown:
         message = f"on this host, but in no policy that laneway knows of: {', '.join(unknown)}"
-        hint = "name all policy files in one apply, or add --prune to remove these tenants"
+        hint = "name the files of these tenants too; or, to remove them for good, apply with --prune"
         raise Conflict(message, hint)
 
 

@@ -55,7 +55,8 @@ def register(app: "Typer") -> None:
         change the exit code, unless --strict is given. --format sarif is for the code scanning of CI services.
         The packets of every [[expect]] are followed through the host that `laneway lab` would make.
 
-        Several paths are read as one policy. Without a path it is the one of $LANEWAY_POLICY, or /etc/laneway.
+        Several paths are read as one policy, - is standard input. Without a path it is the one of $LANEWAY_POLICY, or
+        /etc/laneway.
         """
         manner = Manner(Format.JSON if as_json else form, strict=strict, ignored=tuple(ignore or ()))
         finish(lambda: run(paths or [], manner), as_json=manner.form is Format.JSON)

@@ -49,12 +49,11 @@ def register(app: "Typer") -> None:
 
     @app.command()
     def explain(  # noqa: PLR0913  an option each
+        paths: Annotated[list[str] | None, typer.Argument(metavar="[PATH]...", help="Files or directories.")] = None,
         *,
         sender: Annotated[str, typer.Option("--from", help="TENANT/WORKLOAD, an address outside, or host.")],
         to: Annotated[str, typer.Option("--to", help="An address, TENANT/WORKLOAD, or host.")],
-        policy: Annotated[
-            list[str] | None, typer.Option("--policy", help="Files or directories; may be given again.")
-        ] = None,
+        policy: Annotated[list[str] | None, typer.Option("--policy", help="As PATH; may be given again.")] = None,
         arrives: Annotated[str | None, typer.Option("--in", help="By which uplink one from outside comes.")] = None,
         tcp: Annotated[int | None, typer.Option("--tcp", min=1, max=65535, help="A TCP port.")] = None,
         udp: Annotated[int | None, typer.Option("--udp", min=1, max=65535, help="A UDP port.")] = None,
@@ -72,6 +71,7 @@ def register(app: "Typer") -> None:
         """Follow a packet through the host, there and back, with the policy line behind every step.
 
         Without --live no host is looked at: its own addresses are assumed to be those that `laneway lab` gives it.
+        The policy is that of PATH (- is standard input) or $LANEWAY_POLICY, else the one in force, else /etc/laneway.
         With --live it is this host as it is now, and the kernel is asked whether it routes as told.
         Exit code 0: the packet is explained, whatever becomes of it.
         """
@@ -79,7 +79,8 @@ def register(app: "Typer") -> None:
             finish(_not_both, as_json=as_json)
         family = 4 if ipv4 else 6 if ipv6 else None
         asked = Asked(sender, to, arrives, tcp, udp, icmp, family, source, dscp, own)
-        finish(lambda: run(policy or [], asked, Manner(live, as_json, why, full)), as_json=as_json)
+        named = [*(paths or ()), *(policy or ())]
+        finish(lambda: run(named, asked, Manner(live, as_json, why, full)), as_json=as_json)
 
 
 def _not_both() -> Exit:
@@ -117,28 +118,28 @@ def answer(ground: "Ground", asked: Asked, *, live: bool) -> "Explanation":
 
 
 def _offline(paths: "Sequence[str]") -> "Ground":
-    from laneway.cli.paths import policy_paths
+    from laneway.cli.asked import policy_asked_about
     from laneway.explain.assume import assumed_host
-    from laneway.policy.load import load
 
-    return assumed_host(load(policy_paths(paths)))
+    return assumed_host(policy_asked_about(paths))
 
 
 def _live(paths: "Sequence[str]") -> "tuple[Ground, tuple[Finding, ...]]":
     """Return this host, and what of others' refuses packets on it that the walk does not go through."""
     from laneway.apply import store
     from laneway.cli.health import refused_by_others
+    from laneway.cli.paths import is_named
     from laneway.cli.wire import look, look_at
     from laneway.explain.explanation import Ground
     from laneway.explain.origin import Origins
     from laneway.explain.terrain import Terrain
     from laneway.kernel import underlay
 
-    stored = store.applied()
-    if not paths and stored is None:
+    stored = None if is_named(paths) else store.applied()
+    if not is_named(paths) and stored is None:
         message = "no policy is applied on this host, or what was applied is not remembered"
-        raise UsageError(message, "apply one, or name its files: --policy PATH")
-    scene = look(paths) if paths or stored is None else look_at(stored, prune=True)
+        raise UsageError(message, "apply one, or name its files: laneway explain PATH …")
+    scene = look(paths) if stored is None else look_at(stored, prune=True)
     policy, facts = scene.aim.policy, scene.aim.facts
     foreign = scene.kernel.foreign(policy.host.tables, policy.host.priorities)
     ground = Ground(Terrain(scene.observed, underlay.read()), Origins(policy, scene.aim.lanes))

@@ -27,6 +27,7 @@ class Format(StrEnum):
 
 NOT_OF_THE_PACKET = {
     "policy": "--policy",
+    "paths": "PATH",
     "live": "--live",
     "why": "--why-not",
     "full": "--full",
@@ -128,18 +129,17 @@ def _drawn(drawn: "Subject", way: "Way | None", *, form: Format) -> str:
 
 def _subject(paths: Sequence[str | Path], asked: "Asked | None") -> "tuple[Subject, Way | None]":
     """Return what is to be drawn, with the packet's way on it."""
+    from laneway.cli.asked import policy_asked_about
     from laneway.cli.explain import answer
-    from laneway.cli.paths import policy_paths
+    from laneway.cli.paths import is_named, policy_paths
     from laneway.explain.assume import assumed_host
     from laneway.explain.places import Places
     from laneway.map.subject import subject
     from laneway.map.way import with_way
-    from laneway.policy.load import load
 
-    chosen = policy_paths(paths)
-    ground = assumed_host(load(chosen))
+    ground = assumed_host(policy_asked_about(paths))
     places, policy, lanes = Places(), ground.origins.policy, ground.origins.lanes
-    title = " ".join(map(str, chosen))
+    title = " ".join(map(str, policy_paths(paths))) if is_named(paths) else "the policy of this host"
     drawn = subject(title, policy, lanes=lanes, state=ground.terrain.state, place_of=places.text)
     if asked is None:
         return drawn, None

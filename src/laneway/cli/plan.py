@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from laneway.cli import output
 from laneway.cli.app import finish
-from laneway.errors import Exit
+from laneway.errors import Exit, UsageError
 
 if TYPE_CHECKING:
     from typer import Typer
@@ -38,6 +38,8 @@ def register(app: "Typer") -> None:
 
 def run(paths: Sequence[str | Path], *, prune: bool, as_json: bool, against: str | None = None) -> Exit:
     """Print the plan."""
+    if against == "-" and "-" in map(str, paths):
+        raise UsageError("standard input cannot be the host and the policy at once", "write one of them to a file")
     from laneway.cli import tell, waiting
     from laneway.cli.wire import in_the_way, look, look_back, not_as_asked
     from laneway.plan.conflicts import refuse

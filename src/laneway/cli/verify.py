@@ -57,9 +57,10 @@ def register(app: "Typer") -> None:
     ) -> None:
         """Say whether the host holds the policy: every object, and every [[expect]] of the policy's.
 
-        Nothing is changed. A host given by --host needs no laneway, and no Python: it is read with ip, ipset and
-        iptables-save, of what it says 64 MiB at the most. What the doctor finds that breaks it is an error here too,
-        with --strict its warnings as well.
+        The policy is that of PATH (- is standard input) or $LANEWAY_POLICY, else the one in force (not with --host), or
+        /etc/laneway. Nothing is changed. A host given by --host needs no laneway, and no Python: it is read with ip,
+        ipset and iptables-save, of what it says 64 MiB at the most. What the doctor finds that breaks it is an error
+        here too, with --strict its warnings as well.
 
         Exit code 0: it holds; 4: something differs, or the doctor finds an error; 5: this host could not be
         read; 7: something of others' is in the way of the policy, as `plan` says (not looked for with --host); 8: an
@@ -90,12 +91,15 @@ def run(paths: Sequence[str | Path], asked: Asked, *, as_json: bool = False) -> 
 
 
 def _local(paths: Sequence[str | Path]) -> "Judgement":
+    from laneway.cli.asked import in_force
     from laneway.cli.health import found_in_passing
-    from laneway.cli.wire import in_the_way, look, not_as_asked
+    from laneway.cli.paths import is_named
+    from laneway.cli.wire import in_the_way, look, look_at, mindful, not_as_asked
     from laneway.kernel import underlay
     from laneway.verify.judgement import judge
 
-    scene = look(paths)
+    stored = None if is_named(paths) else in_force()
+    scene = look(paths) if stored is None else mindful(look_at(stored, prune=True))
     found, unseen = found_in_passing(scene)
     judgement = judge(scene.aim, scene.observed, underlay.read(), in_the_way(scene))
     workloads = not_as_asked(scene, [each.step for each in judgement.drift])
@@ -157,6 +161,7 @@ def _json(judgement: "Judgement", trials: "Iterable[Trial]") -> dict[str, object
         "in_the_way": None if judgement.in_the_way is None else [each.as_json() for each in judgement.in_the_way],
         "findings": [{**each._asdict(), "commands": list(each.commands)} for each in judgement.findings],
         "unseen": list(judgement.unseen),
+        "besides": list(judgement.besides),
         "workloads": dict(judgement.workloads),
         "waiting": list(judgement.aim.waiting),
     }
@@ -191,6 +196,8 @@ def _print(judgement: "Judgement", trials: "Sequence[Trial]") -> None:
         output.note(f"not looked at: {each}")
     for line in workload_lines(judgement.workloads):
         output.data(line)
+    if judgement.besides:
+        output.note(f"not named by the policy, and judged by the one in force there: {', '.join(judgement.besides)}")
     output.note(_summary(judgement, trials))
     for line in judgement.aim.waiting:
         output.note(line)

@@ -6,7 +6,9 @@ import errno
 import os
 import re
 import stat
+import sys
 import tomllib
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from laneway.policy.problems import Problem
@@ -14,7 +16,6 @@ from laneway.policy.way import walked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
     from laneway.policy.problems import Faults
     from laneway.policy.way import Judge
@@ -32,6 +33,12 @@ _DEEP_KEY = re.compile(
 _POSITION = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 
 
+STANDARD_INPUT = Path("/dev/stdin")
+"""Stands for what is typed, or comes by a pipe: whoever started the command brought it there, so it is not judged."""
+
+_TYPED = "<stdin>"
+
+
 class Document(NamedTuple):
     """One file, parsed."""
 
@@ -44,9 +51,12 @@ def read(paths: Sequence[Path], faults: Faults, judge: Judge | None = None) -> l
 
     With `judge`, that sees every file, directory and symbolic link that leads to one of them, and may raise.
     """
-    documents = []
+    documents: list[Document] = []
     seen: set[tuple[int, int]] = set()
     for path in paths:
+        if path == STANDARD_INPUT:
+            documents += _typed(faults)
+            continue
         for file in _files(path, faults, judge):
             try:
                 status = file.stat()
@@ -61,6 +71,21 @@ def read(paths: Sequence[Path], faults: Faults, judge: Judge | None = None) -> l
             if document is not None:
                 documents.append(document)
     return documents
+
+
+def _typed(faults: Faults) -> Iterator[Document]:
+    """Yield the document that standard input is."""
+    try:
+        content = sys.stdin.buffer.read(LARGEST + 1)
+    except OSError as error:
+        faults.located.append(Problem(_reason(error), _TYPED))
+        return
+    if len(content) > LARGEST:
+        faults.located.append(Problem(f"larger than {LARGEST >> 20} MiB", _TYPED))
+        return
+    document = parse_bytes(content, _TYPED, faults)
+    if document is not None:
+        yield document
 
 
 def _files(path: Path, faults: Faults, judge: Judge | None) -> Iterator[Path]:

@@ -82,6 +82,14 @@ work() {
     for file in $names/rt_tables.d/laneway.conf $names/rt_protos.d/laneway.conf /etc/netns/*/resolv.conf; do
         [ -f "$file" ] && show "file $file" cat "$file"
     done
+    history=/var/lib/laneway/generations last=0
+    for directory in $history/*; do
+        number=${directory##*/}
+        case $number in *[!0-9]*) continue ;; esac
+        [ -f "$directory/policy.toml" ] && [ ! -e "$directory/reverted" ] || continue
+        [ "$number" -le $last ] || last=$number
+    done
+    [ $last = 0 ] || show "in-force" cat "$history/$last/policy.toml"
     show sysctl values
     printf '\n%s end\n' "$mark"
 }

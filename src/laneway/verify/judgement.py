@@ -13,6 +13,7 @@ from laneway.explain.explanation import Ground
 from laneway.explain.origin import Origins
 from laneway.explain.terrain import Terrain
 from laneway.plan.plan import plan
+from laneway.verify.besides import with_besides
 from laneway.verify.drift import differences
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ class Judgement:
     findings: tuple[Finding, ...] = ()  # the doctor's errors and warnings
     strict: bool = False  # a warning is a failure too
     unseen: tuple[str, ...] = ()  # what the doctor could not look at
+    besides: tuple[str, ...] = ()  # tenants there that the policy does not name: judged by the one in force there
     workloads: Mapping[str, str] = field(default_factory=dict)  # not inside as the policy says, and why
 
     @property
@@ -72,6 +74,7 @@ def judge_remote(host: RemoteHost, policy: PolicySet, limits: Limits | None = No
     """Read a host with plain commands and return the judgement on it; raises HostRefused, Conflict.
 
     What is in the way is not looked for: others' routes, names of tables and marks outside iptables are not read there.
+    Tenants there that the policy does not name are judged by the policy in force there, where that can be read.
     Of the doctor's findings there are those about ip rules and chains of others; what else it looks at is unseen.
     """
     from laneway.apply.target import refuse_unknown_tenants, target
@@ -79,8 +82,9 @@ def judge_remote(host: RemoteHost, policy: PolicySet, limits: Limits | None = No
     from laneway.verify.remote import read
 
     seen = read(host, policy.host.iptables, limits=limits or Limits())
+    policy, besides = with_besides(policy, seen.state, seen.in_force)
     refuse_unknown_tenants(policy, seen.state)
     aim = target(policy, seen.state, seen.facts([each.interface for each in policy.uplinks]))
     found = [each for each in refusing(policy, seen.foreign, seen.variant) if each.severity is not Severity.INFO]
     judgement = judge(aim, seen.comparable(aim.desired), seen.underlay)
-    return replace(judgement, findings=tuple(found), unseen=seen.foreign.unseen)
+    return replace(judgement, findings=tuple(found), unseen=seen.foreign.unseen, besides=besides)

@@ -79,6 +79,7 @@ class Seen:
     main: tuple[SeenRoute, ...]
     sysctls: Mapping[str, str]
     uncertain: frozenset[AddressKey]  # addresses on laneway's links that may be somebody else's
+    in_force: str = ""  # the policy that was applied there last, as far as it can be read
     foreign: Foreign = field(default_factory=Foreign)  # what of others' may keep tenants' packets
 
     def facts(self, interfaces: Sequence[str]) -> HostFacts:
@@ -135,7 +136,8 @@ def parse(said: Said_, wanted: Literal["auto", "legacy", "nft"] = "auto") -> See
     up = frozenset(each["ifname"] for each in links if parse_ip.is_up(each) and parse_ip.group_of(each) != GROUP)
     underlay = taken(said, "sysctl", lambda _: _underlay(addresses, main, sysctls))
     theirs = others.foreign(said, variant)
-    return Seen(state, underlay, variant, up, main, sysctls, frozenset(uncertain), theirs)
+    in_force = said["in-force"].text if "in-force" in said and not said["in-force"].code else ""
+    return Seen(state, underlay, variant, up, main, sysctls, frozenset(uncertain), in_force, theirs)
 
 
 def _seen_addresses(said: Said_, name: str) -> list[SeenAddress]:

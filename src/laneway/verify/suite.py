@@ -17,7 +17,7 @@ from laneway.verify.drift import text
 from laneway.verify.judgement import judge_remote
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
     from pathlib import Path
 
     from laneway.explain.expect import Failure
@@ -136,7 +136,12 @@ def _questions(policy: PolicySet) -> Iterator[tuple[str, Find]]:
 def _of_host(judgement: Judgement) -> list[str]:
     owners = Owners(judgement.ground.origins)
     # What is somebody's whom the policy does not know is the host's too: no other test would tell of it.
-    return [text(each) for each in judgement.drift if owners.about(each).aspect is Aspect.HOST]
+    about = [(each, owners.about(each)) for each in judgement.drift]
+    return [text(each) for each, of in about if of.aspect is Aspect.HOST or _is_of(of.tenants, judgement.besides)]
+
+
+def _is_of(tenants: frozenset[str], others: Collection[str]) -> bool:
+    return bool(tenants) and tenants <= set(others)
 
 
 def _of_doctor(judgement: Judgement) -> list[str]:
