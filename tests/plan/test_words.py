@@ -79,7 +79,11 @@ REMEMBERED = "LANEWAY-PRIOR -m comment --comment lw:prior:net/ipv4/ip_forward="
         pytest.param(
             Step(Op.REPLACE, "netns", "acme-web", HALF_MADE, Netns("a b")),
             "{ ip netns exec acme-web true 2>/dev/null || { rm -f /run/netns/acme-web; ip netns add acme-web; }; }"
-            " && ip -n acme-web link set lo group 27767 alias 'a b' up",
+            " && ip -n acme-web link set lo group 27767 alias 'a b' && ip netns exec acme-web sysctl -eqw"
+            " net/ipv4/conf/all/accept_redirects=0 net/ipv4/conf/default/accept_redirects=0"
+            " net/ipv6/conf/all/accept_ra=0 net/ipv6/conf/default/accept_ra=0"
+            " net/ipv6/conf/all/accept_redirects=0 net/ipv6/conf/default/accept_redirects=0"
+            " && ip -n acme-web link set lo up",
             id="a name without a namespace",
         ),
         pytest.param(

@@ -89,8 +89,10 @@ def _netns(step: Step) -> str:
         made = (
             f"{{ ip netns exec {name} true 2>/dev/null || {{ rm -f /run/netns/{name}; ip netns add {name}; }}; }} && "
         )
-    deaf = f" && {_takes_no_advice(step.key)}" if made else ""
-    return f"{made}ip -n {name} link set lo group {GROUP} alias {quoted(wanted.alias)} {_up(wanted.up)}{deaf}"
+    on_lo = f"ip -n {name} link set lo"
+    # Before lo is up: of a link that has an address, `default` changes nothing any more (inet_insert_ifa).
+    deaf = f" && {_takes_no_advice(step.key)} && {on_lo}" if made else ""
+    return f"{made}{on_lo} group {GROUP} alias {quoted(wanted.alias)}{deaf} {_up(wanted.up)}"
 
 
 def _takes_no_advice(netns: str, *links: str) -> str:
