@@ -86,6 +86,12 @@ CUT = [
         id="one tenant, by a map",
     ),
     pytest.param(
+        "table inet fw {\n chain f {\n type filter hook forward priority 0;\n"
+        " meta mark and 0xffff0000 != 0 drop\n }\n}",
+        (4, 6),
+        id="whoever has a lane",
+    ),
+    pytest.param(
         "table inet fw {\n chain f {\n type filter hook input priority 0; policy drop;\n ct state established accept\n"
         " tcp dport 22 accept\n meta l4proto icmp accept\n }\n}",
         (),
@@ -113,6 +119,55 @@ def test_a_native_chain_that_refuses(serving: Laneway, table: str, families: tup
     serving.host.sh(found["hint"].partition(";")[0])
     serving("verify", POLICY)
     assert all(gets(serving.host, SERVER[family], PORT, "here") for family in (4, 6))
+
+
+NETDEV = "table netdev fw {{\n chain f {{\n type filter hook {hook} device {device} priority 0; {decides}\n }}\n}}"
+AT_A_LINK = [
+    ("ingress", "lwb-acme", "policy drop;", (4, 6)),
+    ("egress", "eth0", "policy drop;", (4, 6)),
+    ("ingress", "eth0", "policy accept;\n ip saddr 203.0.113.0/24 drop", (4,)),
+    ("ingress", "eth0", "policy accept;\n ip saddr { 10.0.0.0/8, 192.168.0.0/16 } drop", ()),
+    ("ingress", "eth1", "policy drop;", ()),  # of the host's, and no uplink
+]
+
+
+@pytest.mark.parametrize("variant", ["nft"])
+def test_a_chain_at_a_link_is_judged_by_what_passes_there(serving: Laneway) -> None:
+    for hook, device, decides, families in AT_A_LINK:
+        serving.host.sh(NFT.format(NETDEV.format(hook=hook, device=device, decides=decides)))
+        serving.host.sh("ip netns exec acme-web ip -6 neigh flush all")
+
+        findings = serving.json("doctor", POLICY, code=None)["findings"]
+        blamed = {each["severity"] for each in findings if each["rule"] == "refused-by-others"}
+
+        for family in (4, 6):
+            passes = asked(serving.host, SERVER[family], PORT) == "here"
+            assert passes == (family not in families), (hook, device, decides, family)
+        # Of the senders behind an uplink nobody knows all.
+        wanted = {"error"} if len(families) > 1 else {"info"} if "saddr" in decides else set()
+        assert blamed == wanted, (hook, device, decides)
+        serving.host.sh("nft delete table netdev fw")
+
+
+NOT_SEEN_BY_FORWARD = [
+    ("ip6tables-nft -{} OUTPUT -p icmpv6 -j DROP", 6, "how workloads are found (neighbour discovery)"),
+    ("iptables-nft -t raw -{} PREROUTING -j CT --notrack", 4, "what workloads send and the answers"),
+    ("ip6tables-legacy -{} FORWARD -m mark ! --mark 0x0 -j DROP", 6, "what workloads send and the answers"),
+]
+
+
+@pytest.mark.parametrize("variant", ["nft"])
+def test_what_is_dropped_by_other_means(serving: Laneway) -> None:
+    for rule, family, what in NOT_SEEN_BY_FORWARD:
+        serving.host.sh(rule.format("A"))
+        serving.host.sh("ip -6 neigh flush all; conntrack -F")
+
+        (found,) = errors(serving, "verify", POLICY)
+
+        assert f"refuses {what}: IPv{family} of all tenants" in found["what"]
+        assert asked(serving.host, SERVER[family], PORT + 1) == ""
+        assert asked(serving.host, SERVER[10 - family], PORT) == "here"
+        serving.host.sh(rule.format("D"))
 
 
 @pytest.mark.parametrize("variant", ["nft"])

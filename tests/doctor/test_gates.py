@@ -36,6 +36,15 @@ def found(gate: GateTable) -> list[tuple[Severity, str]]:
     return [(each.severity, each.what.partition(": ")[2]) for each in judge(seen, TWO) if "refused" in each.rule]
 
 
+LANE = GateTest("mark", ("0x0/0xffff0000",))
+
+
+def at(hook: str, *devices: str, of: GateTest | None = None, family: int = 0) -> GateTable:
+    """Return a table whose only chain drops what comes to some links, or leaves by them."""
+    chain = GateChain("f", (rule(DROP, *([of] if of else [])),), hook, devices=devices)
+    return GateTable("nft", "netdev fw", (family,) if family else (4, 6), (chain,))
+
+
 ALL = "IPv4 and IPv6 of all tenants"
 
 
@@ -87,6 +96,31 @@ ALL = "IPv4 and IPv6 of all tenants"
             "IPv6 of all tenants",
             id="neighbours",
         ),
+        pytest.param(
+            table(rule(DROP, GateTest("oif", ("eth1",)))), Severity.ERROR, ALL, id="the uplink that is nobody's first"
+        ),
+        pytest.param(table(rule(DROP, LANE._replace(negated=True))), Severity.ERROR, ALL, id="whoever has a mark"),
+        pytest.param(
+            table(rule(ACCEPT, GateTest("mark", ("0x1",))), drops=True), Severity.ERROR, ALL, id="all but a mark"
+        ),
+        pytest.param(
+            table(rule(DROP, GateTest("mark", ("0x8000/0x8000",)))), Severity.INFO, ALL, id="a mark of others' bits"
+        ),
+        pytest.param(
+            table(rule(DROP, LANE._replace(negated=True)), hook="prerouting"), Severity.INFO, ALL, id="no lane yet"
+        ),
+        pytest.param(at("ingress", "eth1"), Severity.ERROR, ALL, id="what comes by an uplink"),
+        pytest.param(
+            at("ingress", "eth0", of=GateTest("source", prefixes=(prefix("10.0.0.0/8"),)), family=4),
+            Severity.INFO,
+            "IPv4 of all tenants",
+            id="private senders outside",
+        ),
+        pytest.param(at("egress", "docker0", "eth0"), Severity.ERROR, ALL, id="what leaves by one"),
+        pytest.param(
+            at("ingress", "lwb-globex"), Severity.ERROR, "IPv4 and IPv6 of tenant globex", id="what comes to a bridge"
+        ),
+        pytest.param(at("ingress"), Severity.WARNING, ALL, id="what comes by a link that is not told"),
     ],
 )
 def test_what_is_refused(gate: GateTable, severity: Severity, whose: str) -> None:
@@ -105,6 +139,7 @@ def test_what_is_refused(gate: GateTable, severity: Severity, whose: str) -> Non
         ),
         pytest.param(table(rule("jump", target="f"), rule(DROP, KNOWN._replace(values=("x",)))), id="a jump to itself"),
         pytest.param(table(rule(DROP), hook=""), id="a chain that nothing comes to"),
+        pytest.param(at("ingress", "docker0"), id="what comes by another's link"),
         pytest.param(table(drops=True, hook="output")._replace(families=(4,)), id="what the host sends"),
     ],
 )

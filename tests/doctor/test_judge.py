@@ -548,6 +548,8 @@ def test_the_worst_comes_first() -> None:
         (4, "from all uidrange 0-0 lookup 7", False),
         (4, "from all l3mdev lookup 0", False),
         (4, "from all lookup local", False),
+        (4, "from all goto 200", False),  # what stands there is judged by itself
+        (4, "from all goto 20000", True),
         (4, "from all lookup main suppress_prefixlength 0", True),
     ],
 )

@@ -27,6 +27,7 @@ FIREWALLD = "firewalld"
 
 _MAKE = {Outcome.ALL: error, Outcome.MOST: warning, Outcome.SOME: info}
 _VERBS = {Outcome.ALL: "refuses", Outcome.MOST: "refuses most of", Outcome.SOME: "refuses some of"}
+_AT_DEVICES = ("ingress", "egress")
 _IPTABLES = {"iif": "-i", "oif": "-o"}
 
 
@@ -38,6 +39,7 @@ class Refused(NamedTuple):
     refusal: Refusal
     probes: Sequence[Probe]
     everybody: bool  # of all tenants
+    ways: Sequence[str]  # uplinks by which it does: none, where it is by all
 
 
 def judge(seen: Diagnosis, policy: PolicySet) -> Iterator[Finding]:
@@ -62,16 +64,23 @@ def _refused(policy: PolicySet, table: GateTable, chain: GateChain, chains: Mapp
         return None
     alike = [each for refusal in met if refusal.outcome is worst.outcome for each in met[refusal]]
     families = {each.family for each in alike}
-    everybody = {each.tenant for each in asked if each.family in families} == {each.tenant for each in alike}
-    return Refused(table, chain, worst, alike, everybody)
+    uplinks = {each.uplink for each in alike}
+    others = {each.tenant for each in asked if each.family in families and each.uplink in uplinks}
+    ways = () if uplinks == {each.uplink for each in asked} else sorted(uplinks)
+    if chain.hook in _AT_DEVICES and not chain.devices:  # which may be no tenant's, and no uplink
+        worst = worst._replace(outcome=min(worst.outcome, Outcome.MOST))
+    if chain.devices and not any(each.interface in chain.devices for each in policy.uplinks):
+        others = {each.name for each in policy.tenants}  # of whose links it is at only some
+    return Refused(table, chain, worst, alike, others == {each.tenant for each in alike}, ways)
 
 
 def _finding(seen: Diagnosis, policy: PolicySet, found: Refused) -> Finding:
-    table, chain, refusal, refused, everybody = found
+    table, chain, refusal, refused, everybody, ways = found
     names = ", ".join(dict.fromkeys(each.tenant for each in refused))
     whose = "all tenants" if everybody and len(policy.tenants) > 1 else f"tenant {names}"
     families = " and ".join(f"IPv{each}" for each in sorted({each.family for each in refused}))
     what = " and ".join(dict.fromkeys(each.what for each in refused))
+    what += f" by {' and '.join(ways)}" if ways else ""
     by = refusal.by if refusal.by.startswith("its") else f"`{refusal.by}`"
     why = f"{by} decides; against a drop in another chain an accept of laneway's does not help"
     if seen.variant and "tables-" in table.program and not table.program.endswith(seen.variant):
@@ -86,11 +95,11 @@ def _finding(seen: Diagnosis, policy: PolicySet, found: Refused) -> Finding:
 
 def _remedy(found: Refused) -> str:
     """Return the rules that would let tenants' packets pass there, before all others."""
-    table, chain, _, refused, _ = found
+    table, chain, _, refused, *_ = found
     sides = dict.fromkeys(each.ours for each in refused)
     if "tables-" in table.program:
         rules = [f"{table.program} -t {table.name} -I {chain.name} {_IPTABLES[each]} lwb-+ -j ACCEPT" for each in sides]
-    elif chain.hook == "ingress" or table.name.startswith("bridge "):
+    elif chain.hook in _AT_DEVICES or table.name.startswith("bridge "):
         return "let what is tenants' pass there"
     else:
         rules = [f"nft insert rule {table.name} {chain.name} {each}name 'lwb-*' accept" for each in sides]

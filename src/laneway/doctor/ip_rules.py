@@ -29,6 +29,7 @@ _MARK = re.compile(r"fwmark (0x[0-9a-f]+)/(0x[0-9a-f]+)")
 _IIF = re.compile(r"iif (\S+)")
 _TO = re.compile(r" to ([0-9a-f.:]+(?:/[0-9]+)?) ")
 _TABLE = re.compile(r" lookup (\S+)")
+_GOTO = re.compile(r" goto (\d+)")
 _NARROW = re.compile(r" (?:tos|ipproto|sport|dport) ")
 """What is about some packets of a sender alone."""
 
@@ -161,6 +162,9 @@ def _taken(seen: Diagnosis, policy: PolicySet, rule: ForeignFibRule) -> _Taken:
         return _Taken.NONE
     if ": not " not in text and not _selects(seen, policy, text, subnets):
         return _Taken.NONE
+    goto = _GOTO.search(text)
+    if goto is not None and int(goto[1]) < policy.host.priorities[0]:
+        return _Taken.NONE  # the rule that it leads to is judged by itself
     narrow = _NARROW.search(text) or not _to_tenants_or_all(text, subnets)
     return _Taken.SOME if narrow or not _ends_there(seen, rule) else _Taken.ALL
 

@@ -12,9 +12,8 @@ from laneway.kernel.nft_gates import nft_forwarded, nft_gates
 from laneway.kernel.save_text import foreign_rules, saved_tables
 from laneway.kernel.tc_marks import tc_marks
 from laneway.kernel.tools import run_tool
-from laneway.kernel.xt_gates import xt_forwarded, xt_gates
+from laneway.kernel.xt_gates import not_behind_ours, xt_forwarded, xt_gates
 from laneway.kernel.xt_tables import instantiated_tables
-from laneway.state.chains import XtTable
 from laneway.state.facts import MarkUse
 from laneway.state.prefix import FAMILIES
 
@@ -43,14 +42,14 @@ class ForeignRules(NamedTuple):
 def read(variant: Variant) -> ForeignRules:
     """Return what others' rules do; a program the host does not have is not asked.
 
-    What stands in the filter table of the `variant` in use comes after laneway's own verdict, and refuses no tenant.
+    What is forwarded meets laneway's own verdict before what stands in the filter table of the `variant` in use.
     """
     legacy = _saved("legacy")
     legacy_marks, warnings = _legacy_marks(legacy)
     saved = (*_saved("nft"), *legacy)
     native, unseen = native_tables()
     marks = dict.fromkeys((*legacy_marks, *_saved_marks(_of("nft", saved)), *_native_marks(native), *tc_marks(_output)))
-    gates = (gate for each in saved for gate in xt_gates(*each) if not _is_behind_ours(gate, variant))
+    gates = not_behind_ours((gate for each in saved for gate in xt_gates(*each)), variant)
     forwarded = (port for each in saved for port in xt_forwarded(*each))
     return ForeignRules(
         tuple(each for each in marks if each.mark.mask),
@@ -69,10 +68,6 @@ def _saved(variant: Variant) -> Saved:
             program = f"{PROGRAMS[family]}-{variant}"
             found.append((family, program, saved_tables(_output(f"{program}-save"))))
     return tuple(found)
-
-
-def _is_behind_ours(gate: GateTable, variant: Variant) -> bool:
-    return gate.program.endswith(f"-{variant}") and gate.name == XtTable.FILTER
 
 
 def _of(variant: Variant, saved: Saved) -> Saved:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from laneway.errors import HostRefused
@@ -24,6 +25,11 @@ _LARGEST = 1 << 25
 
 _GET_TABLE = 10 << 8 | 1  # linux/netfilter/nf_tables.h
 _TABLE_NAME = 1
+_GET_CHAIN = 10 << 8 | 4
+_CHAIN_TABLE, _CHAIN_NAME, _CHAIN_HOOK = 1, 3, 4
+_HOOK_DEVICE, _HOOK_DEVICES = 3, 4
+_HEADER = 4  # bytes of an attribute that are its length and type
+_DEVICE_HOOKS = frozenset({"ingress", "egress"})
 _GENERAL = bytes(4)  # of every family
 
 
@@ -48,7 +54,7 @@ def native_tables() -> tuple[tuple[NativeTable, ...], tuple[str, ...]]:
     for family, name in _names():
         try:
             # -t: of what named sets hold, which may be a list of half the internet, nothing is needed.
-            found += taken_apart(_output("-t", "list", "table", family, name))
+            found += map(_with_devices, taken_apart(_output("-t", "list", "table", family, name)))
         except HostRefused as error:
             unseen.append(f"the table {family} {name} of nftables: {error}")
     return tuple(found), tuple(unseen)
@@ -63,6 +69,35 @@ def _names() -> list[tuple[str, str]]:
     except (HostRefused, OSError):  # no nf_tables in this kernel, or no rights
         return []
     return sorted((family, name) for family, name in found if family and not _is_xt(family, name))
+
+
+def _with_devices(table: NativeTable) -> NativeTable:
+    """Return the table with the links that its chains are at, which nft(8) before 1.0.7 leaves out of its JSON."""
+    if not any(each.get("hook") in _DEVICE_HOOKS and "dev" not in each for each in table.chains):
+        return table
+    at = _devices(table)
+    return table._replace(chains=tuple({"dev": at.get(str(each.get("name")), []), **each} for each in table.chains))
+
+
+def _devices(table: NativeTable) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    with NetlinkSocket(NETFILTER) as kernel:
+        for body in kernel.dump(_GET_CHAIN, _GENERAL):
+            chain = attributes(body, offset=4)
+            if (_FAMILIES.get(body[0]), string(chain[_CHAIN_TABLE])) == (table.family, table.table):
+                found[string(chain[_CHAIN_NAME])] = list(_of_hook(attributes(chain.get(_CHAIN_HOOK, b""))))
+    return found
+
+
+def _of_hook(hook: dict[int, bytes]) -> Iterator[str]:
+    if _HOOK_DEVICES in hook:
+        names = hook[_HOOK_DEVICES]
+        while len(names) > _HEADER:  # one attribute a link, all of one type
+            length = int.from_bytes(names[:2], sys.byteorder)
+            yield string(names[_HEADER:length])
+            names = names[max(length + 3 & ~3, _HEADER) :]
+    elif _HOOK_DEVICE in hook:
+        yield string(hook[_HOOK_DEVICE])
 
 
 def _is_xt(family: str, name: str) -> bool:

@@ -20,9 +20,7 @@ _VERDICTS = {"accept": "accept", "drop": "drop", "reject": "drop", "return": "re
 _JUMPS = ("jump", "goto")
 _TRANSLATES = frozenset({"dnat", "redirect"})
 _ENDS = frozenset({*_TRANSLATES, "snat", "masquerade"})
-_NOTHING = frozenset(
-    {"counter", "log", "comment", "mangle", "set", "map", "ct helper", "ct timeout", "notrack", "flow"}
-)
+_NOTHING = frozenset({"counter", "log", "comment", "mangle", "set", "map", "ct helper", "ct timeout", "flow"})
 """Statements that decide nothing about a packet."""
 
 
@@ -39,7 +37,9 @@ def _chain(table: NativeTable, chain: dict[str, Any]) -> GateChain:
     name = str(chain.get("name", ""))
     theirs = [rule for rule in table.rules if rule.get("chain") == name]
     rules = tuple(gate for rule in theirs for gate in _rules(rule, _text(table, rule)))
-    return GateChain(name, rules, str(chain.get("hook", "")), chain.get("policy") == "drop")
+    device = chain.get("dev", ())
+    devices = (device,) if isinstance(device, str) else tuple(map(str, device))
+    return GateChain(name, rules, str(chain.get("hook", "")), chain.get("policy") == "drop", devices)
 
 
 def _text(table: NativeTable, rule: dict[str, Any]) -> str:
@@ -63,6 +63,9 @@ def _rules(rule: dict[str, Any], text: str) -> Iterator[GateRule]:
             yield from _outcomes(value, tests, text)
         elif name in _ENDS:
             yield GateRule(tests, "accept", "", text)
+            return
+        elif name == "notrack":  # what is in no flow laneway does not let out
+            yield GateRule(tests, "drop", "", text)
             return
         elif name in ("queue", "fwd", "synproxy", "xt"):
             yield GateRule(both(tests, (UNKNOWN,)), "unknown", "", text)

@@ -57,8 +57,26 @@ def _tests(match: Any) -> Iterator[GateTest]:
         case {"payload": {"protocol": "icmp" | "icmpv6" as protocol, "field": "type"}}:
             yield GateTest("protocol", (_ICMP[protocol],))
             yield GateTest("type", tuple(map(str, right)), negated=negated)
+        case left:
+            yield _of_mark(left, right, negated=negated)
+
+
+def _of_mark(left: Any, right: Sequence[Any], *, negated: bool) -> GateTest:
+    match left:
+        case {"meta": {"key": "mark"}} | {"ct": {"key": "mark"}}:
+            return GateTest("mark", tuple(map(_mark_text, right)), negated=negated)
+        case {"&": [{"meta": {"key": "mark"}} | {"ct": {"key": "mark"}}, int(mask)]}:
+            return GateTest("mark", tuple(f"{each:#x}/{mask:#x}" for each in right), negated=negated)
         case _:
-            yield UNKNOWN
+            return UNKNOWN
+
+
+def _mark_text(value: Any) -> str:
+    match value:
+        case {"prefix": {"addr": int(mark), "len": int(length)}}:  # how nft(8) writes a mask of the highest bits
+            return f"{mark:#x}/{0xFFFFFFFF << (32 - length) & 0xFFFFFFFF:#x}"
+        case _:
+            return f"{value:#x}"
 
 
 def _of_header(field: str, right: Sequence[Any], *, negated: bool) -> GateTest:

@@ -7,25 +7,35 @@ from ipaddress import ip_network
 from typing import TYPE_CHECKING, NamedTuple
 
 from laneway.kernel.save_text import foreign_rules
+from laneway.state.chains import XtTable
 from laneway.state.facts import ForwardedPort
 from laneway.state.gates import UNKNOWN, GateChain, GateRule, GateTable, GateTest
 from laneway.state.prefix import of_network
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from laneway.kernel.save_text import SavedTable
+    from laneway.state.facts import Variant
 
 _BASES = {each.upper(): each for each in ("prerouting", "input", "forward", "output", "postrouting")}
 _VERDICTS = {"ACCEPT": "accept", "DROP": "drop", "REJECT": "drop", "RETURN": "return"}
 _UNKNOWN_VERDICTS = frozenset({"NFQUEUE", "QUEUE", "SYNPROXY"})
-_REFUSES = re.compile(r"-j (?:DROP|REJECT|NFQUEUE|QUEUE|SYNPROXY)\b")
+_REFUSES = re.compile(r"-j (?:DROP|REJECT|NFQUEUE|QUEUE|SYNPROXY|NOTRACK|CT --notrack)\b")
+_UNTRACKED = re.compile(r"-j (?:NOTRACK|CT --notrack)\b")
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
 _TRANSLATES = frozenset({"DNAT", "REDIRECT"})
 _NAMES = {"-i": "iif", "-o": "oif"}
 _ADDRESSES = {"-s": "source", "-d": "to"}
-_LISTS = {"--ctstate": "state", "--state": "state", "--dport": "port", "--dports": "port", "--icmpv6-type": "type"}
-_SILENT = frozenset({"comment", "tcp", "udp", "multiport", "conntrack", "state", "icmp6"})
+_LISTS = {
+    "--ctstate": "state",
+    "--state": "state",
+    "--dport": "port",
+    "--dports": "port",
+    "--icmpv6-type": "type",
+    "--mark": "mark",
+}
+_SILENT = frozenset({"comment", "mark", "connmark", "tcp", "udp", "multiport", "conntrack", "state", "icmp6"})
 """Matches that say nothing beyond their options."""
 
 _PROTOCOLS = {"icmpv6": "ipv6-icmp"}
@@ -56,6 +66,18 @@ def xt_gates(family: int, program: str, tables: Mapping[str, SavedTable]) -> Ite
             yield GateTable(program, name, (family,), tuple(each for each in chains if each.rules or each.drops))
 
 
+def not_behind_ours(gates: Iterable[GateTable], variant: Variant) -> Iterator[GateTable]:
+    """Yield the tables as far as they are met: in the filter table in use laneway decides before what is forwarded."""
+    for gate in gates:
+        if not (gate.program.endswith(f"-{variant}") and gate.name == XtTable.FILTER):
+            yield gate
+            continue
+        # What the host sends laneway leaves alone: neighbour solicitations to workloads too.
+        chains = tuple(each if each.hook == "output" else each._replace(hook="") for each in gate.chains)
+        if any(each.hook for each in chains):
+            yield gate._replace(chains=chains)
+
+
 def _may_refuse(table: SavedTable) -> bool:
     if any(policy not in ("ACCEPT", "-") for policy in table.policies.values()):
         return True
@@ -71,6 +93,8 @@ def _verdict(rule: XtRule, table: SavedTable) -> str:
     """Return what a rule decides, or nothing."""
     if rule.target in _VERDICTS:
         return _VERDICTS[rule.target]
+    if _UNTRACKED.search(rule.text):  # what is in no flow laneway does not let out
+        return "drop"
     if rule.target in _UNKNOWN_VERDICTS:
         return "unknown"
     if rule.target in table.policies:

@@ -10,7 +10,8 @@ from laneway.state.prefix import Prefix
 class GateTest(NamedTuple):
     """One condition of a rule: that a property of the packet is one of some values."""
 
-    of: str  # "iif", "oif", "source", "to", "family", "protocol", "state", "port" or "type" (of ICMP)
+    # "mark" is a lane's, of the packet or its flow, as VALUE/MASK.
+    of: str  # "iif", "oif", "source", "to", "family", "protocol", "state", "port", "type" (of ICMP) or "mark"
     values: tuple[str, ...] = ()  # of links patterns
     prefixes: tuple[Prefix, ...] = ()  # of addresses
     negated: bool = False
@@ -34,8 +35,9 @@ class GateChain(NamedTuple):
 
     name: str
     rules: tuple[GateRule, ...] = ()
-    hook: str = ""  # "prerouting", "input", "forward", "output", "postrouting" or "ingress"
+    hook: str = ""  # "prerouting", "input", "forward", "output", "postrouting", "ingress" or "egress"
     drops: bool = False  # its policy
+    devices: tuple[str, ...] = ()  # of an ingress or egress chain: whose packets it sees, where that is known
 
 
 class GateTable(NamedTuple):

@@ -8,8 +8,7 @@ from laneway.errors import HostRefused
 from laneway.kernel.native_nft import taken_apart
 from laneway.kernel.nft_gates import nft_gates
 from laneway.kernel.save_text import saved_tables
-from laneway.kernel.xt_gates import xt_gates
-from laneway.state.chains import XtTable
+from laneway.kernel.xt_gates import not_behind_ours, xt_gates
 from laneway.state.facts import Foreign, ForeignFibRule
 from laneway.state.prefix import FAMILIES, IPV4
 from laneway.state.routing import PROTOCOL
@@ -110,10 +109,7 @@ def _of_iptables(said: Said_, variant: Variant) -> Iterator[GateTable]:
             name = f"save {each} {family}"
             if name in said and not said[name].code:
                 program = f"{'iptables' if family == IPV4 else 'ip6tables'}-{each}"
-                for gate in xt_gates(family, program, saved_tables(said[name].text)):
-                    # What stands in the filter table that is used comes after laneway's own verdict.
-                    if each != variant or gate.name != XtTable.FILTER:
-                        yield gate
+                yield from not_behind_ours(xt_gates(family, program, saved_tables(said[name].text)), variant)
 
 
 def _native(said: Said_) -> tuple[tuple[GateTable, ...], tuple[str, ...]]:
