@@ -99,6 +99,8 @@ def test_help_names_every_verb() -> None:
 
     assert done.returncode == Exit.DONE
     assert [verb for verb in VERBS if f"  {verb} " not in done.stdout] == []
+    told = " ".join(done.stdout.split())
+    assert [int(code) for code in Exit if f" {int(code)} " not in told.partition("Exit codes:")[2]] == []
 
 
 @pytest.mark.parametrize("verb", VERBS)

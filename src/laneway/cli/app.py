@@ -21,6 +21,14 @@ VERBS: Final = (
 )
 """The commands in the order of `--help`; each is a module of this package with a function `register(app)`."""
 
+EXIT_CODES: Final = (
+    "Exit codes: 0 done, nothing to do, or holds; 1 a bug; 2 usage, a file that others may write, or nothing waits; "
+    "3 the policy is invalid; 4 changes are pending, or drift; 5 the host refused, or too late to confirm; "
+    "6 going back was incomplete; 7 something of others, or another change, is in the way; 8 an expectation failed; "
+    "9 try again later: locked, or a change waits for its confirmation; 10 root is needed; "
+    "11 another host could not be reached or read. With --json an answer has `ok`, and a failure `error` with its kind."
+)
+
 INTERRUPTED: Final = 128 + 2  # as a shell reports SIGINT
 BROKEN_PIPE: Final = 128 + 13  # and SIGPIPE
 
@@ -61,6 +69,7 @@ def build(verbs: Sequence[str]) -> Typer:
 
     app = typer.Typer(
         help="Keep every tenant of this host in its own lane.",
+        epilog=EXIT_CODES,
         no_args_is_help=True,
         rich_markup_mode=None,  # plain help: rich takes longer to load than the rest of the help to show
         pretty_exceptions_enable=False,  # `finish` has them
