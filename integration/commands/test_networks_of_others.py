@@ -111,6 +111,12 @@ def came_after(host: Throwaway, what: str) -> None:
     """Let something come that needs forwarding."""
     if what == "a network":
         container(host)
+    elif what == "a bridge whose guests are stopped":
+        # A bridge has no carrier while none of its ports has one: what is on it has been stopped.
+        host.sh("ip link add mybr0 type bridge; ip link add off0 type veth peer name off1")
+        host.sh("ip link set off0 master mybr0 up; ip link set mybr0 up; ip addr add 172.31.0.1/24 dev mybr0")
+        host.sh("ip addr add fd31::1/64 dev mybr0 nodad")
+        assert "NO-CARRIER" in host.sh("ip link show mybr0")
     elif what == "a second LAN":
         host.sh(f"{link('lan')}; ip addr add 172.31.0.1/24 dev lan")
         host.sh("ip addr add fd31::1/64 dev lan nodad")
@@ -124,7 +130,14 @@ def came_after(host: Throwaway, what: str) -> None:
         host.sh("nft add rule inet x f iifname x0 accept")
 
 
-NEEDS = ["a network", "a second LAN", "a nat rule", "rules of the other variant", "a native chain"]
+NEEDS = [
+    "a network",
+    "a bridge whose guests are stopped",
+    "a second LAN",
+    "a nat rule",
+    "rules of the other variant",
+    "a native chain",
+]
 
 
 @pytest.mark.parametrize("what", NEEDS)

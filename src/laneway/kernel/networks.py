@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from struct import Struct
 from typing import TYPE_CHECKING, Any
 
 from laneway.errors import HostRefused
@@ -24,8 +23,6 @@ if TYPE_CHECKING:
 
     from laneway.state.facts import Variant
 
-_LINK = Struct("=BxHiII")  # family, device type, index, flags, which flags change
-_IFF_LOWER_UP = 1 << 16
 _TRANSLATING = frozenset({"MASQUERADE", "SNAT", "DNAT", "NETMAP"})
 _NATIVE_TRANSLATING = frozenset({"masquerade", "snat", "dnat"})
 _NFT_FAMILIES = {"ip": (IPV4,), "ip6": (IPV6,), "inet": FAMILIES}
@@ -35,20 +32,20 @@ _VARIANTS: tuple[Variant, ...] = ("legacy", "nft")
 def read() -> Networks:
     """Return the networks of others; raises HostRefused. What cannot be read of rules tells of none."""
     with NetlinkSocket() as kernel:
-        carrying = frozenset(_carrying(kernel))
+        up = frozenset(_up(kernel))
     rules: set[tuple[int, str]] = set(_native())
     for variant in filter(has_variant, _VARIANTS):
         for family in FAMILIES:
             rules |= {(family, rule) for rule in _forwarding(_saved(variant, family))}
-    return Networks(carrying, frozenset(rules))
+    return Networks(up, frozenset(rules))
 
 
-def _carrying(kernel: NetlinkSocket) -> Iterator[tuple[int, str]]:
-    bodies = list(kernel.dump(RTM_GETLINK, DUMP_LINKS))
+def _up(kernel: NetlinkSocket) -> Iterator[tuple[int, str]]:
+    """Yield the links that are up and have an address. A bridge whose guests are stopped has no carrier, and is one."""
     theirs = {
         seen.number: seen.name
-        for seen, body in zip(links(bodies), bodies, strict=True)
-        if seen.group != GROUP and seen.name != LOOPBACK and seen.up and _LINK.unpack_from(body)[3] & _IFF_LOWER_UP
+        for seen in links(list(kernel.dump(RTM_GETLINK, DUMP_LINKS)))
+        if seen.group != GROUP and seen.name != LOOPBACK and seen.up
     }
     for each in addresses(list(kernel.dump(RTM_GETADDR, DUMP_ADDRESSES))):
         if each.link in theirs and not is_link_local(each.address):

@@ -78,7 +78,7 @@ class HostFacts(NamedTuple):
 class Networks(NamedTuple):
     """What of others' a host may forward packets for, each with its family."""
 
-    links: frozenset[tuple[int, str]] = frozenset()  # that carry packets and have an address: name#index
+    links: frozenset[tuple[int, str]] = frozenset()  # that are up and have an address: name#index
     rules: frozenset[tuple[int, str]] = frozenset()  # that translate, or accept what is forwarded
 
 
