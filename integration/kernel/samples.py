@@ -98,6 +98,7 @@ def one_of_everything() -> HostState:
             f"net/ipv6/conf/{BRIDGE}/addr_gen_mode": "1",
             f"net/ipv6/conf/{BRIDGE}/disable_ipv6": "0",
             f"net/ipv6/conf/{VETH}/disable_ipv6": "1",
+            f"net/ipv4/conf/{VETH}/arp_ignore": "8",
         },
         routes=_routes(),
         files={

@@ -18,7 +18,7 @@ for ns in '' $(ls /run/netns 2>/dev/null); do
     $on rule; $on -6 rule; $on route show table all; $on -6 route show table all
 done
 ipset save
-find /etc/iproute2 /etc/netns -printf '%p %y %m %s\\n' 2>/dev/null | grep -v ' d '
+find /etc/iproute2 /etc/netns \\( -type d -printf '%p %m\\n' -o -printf '%p %y %m %s\\n' \\) 2>/dev/null | sort
 find /proc/sys/net/ipv4 /proc/sys/net/ipv6 -name ip_forward -o -name forwarding -o -name rp_filter | xargs grep .
 """
 
@@ -153,7 +153,7 @@ def test_files_are_whole_readable_and_named_by_ip(throwaway: Throwaway) -> None:
     assert (file.mode, file.content_string) == (0o644, f"{TABLE}\tlw.acme.north\n")
     assert "lookup lw.acme.north proto laneway" in throwaway.sh("ip rule")
     assert throwaway.sh(f"ip netns exec {NETNS} cat /etc/resolv.conf").startswith("# laneway tenant=acme\n")
-    assert throwaway.sh("find /etc -name '.*laneway*'") == ""
+    assert throwaway.sh("find /etc -name '.*laneway*' ! -name .laneway") == ""
 
 
 def test_deleting_what_is_gone_already_changes_nothing(throwaway: Throwaway) -> None:
