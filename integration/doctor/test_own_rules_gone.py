@@ -138,5 +138,11 @@ def test_a_published_port_that_others_send_on(laneway: Laneway, variant: str) ->
         assert f"note: globex/db publishes {port}:80/tcp, and a rule of others' sends that port on ({where}" in said
         assert [each["severity"] for each in found if each["rule"] == "published-port-in-use"] == ["warning"]
 
+    early = nft.format("first").replace("dstnat;", "dstnat - 5;")
+    laneway.host.sh(early + "nft add rule inet first p tcp dport 9092 redirect to :22")
+    apply(laneway, policy(publish='["9092:80/tcp"]'))
+    (found,) = [each for each in laneway.json("verify", POLICY, code=4)["findings"] if each["severity"] == "error"]
+    assert (found["rule"], "nothing that comes by north reaches" in found["what"]) == ("published-port-taken", True)
+
     apply(laneway, policy(publish='["9091:80/tcp"]'))
     assert "sends that port on" not in laneway("plan", POLICY).stderr

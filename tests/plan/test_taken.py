@@ -75,6 +75,14 @@ def test_a_port_that_a_rule_of_others_sends_on(port: ForwardedPort, found: bool)
     assert told == ([f"{expected} reaches the workload"] if found else [])
 
 
+def test_a_port_that_a_rule_sends_on_before_ours_does() -> None:
+    port = ForwardedPort(4, "tcp", 8080, 8080, b"", "a rule", before_ours=True)
+
+    (told,) = [each.text for each in forwarded_ports(publishing(8080), ON_HOST._replace(forwarded=(port,)))]
+
+    assert told.endswith("(a rule) before laneway's does: nothing that comes by north reaches the workload")
+
+
 @pytest.mark.parametrize(
     ("policy", "server", "port", "refused"),
     [

@@ -21,13 +21,16 @@ def found_in_passing(scene: Scene) -> tuple[tuple[Finding, ...], tuple[str, ...]
     Nothing is tried, and what is drift, or in the way of the next change, is for the caller to say.
     """
     from laneway.doctor.finding import Severity
-    from laneway.doctor.judge import judge
+    from laneway.doctor.judge import Besides, judge
     from laneway.kernel.diagnosis import glance
+    from laneway.plan.taken import forwarded_ports
 
     policy, host = scene.aim.policy, scene.aim.policy.host
     foreign = scene.kernel.foreign(host.tables, host.priorities)
     seen = glance([each.interface for each in policy.uplinks], scene.aim.facts.variant, foreign)
-    return tuple(each for each in judge(seen, policy) if each.severity is not Severity.INFO), seen.unseen
+    lost = tuple(each for each in forwarded_ports(policy, foreign) if each.is_lost)
+    found = judge(seen, policy, Besides(taken=lost))
+    return tuple(each for each in found if each.severity is not Severity.INFO), seen.unseen
 
 
 def refused_by_others(policy: PolicySet, foreign: Foreign, variant: Variant) -> Iterator[Finding]:

@@ -43,6 +43,10 @@ def judge(
         why = "apply refuses to begin: laneway changes nothing of others'"
         yield error("in-the-way", each.what, why, *moved, hint=each.remedy)
     for port in taken:
+        if port.is_lost:
+            why = "of two that translate a flow the first decides, and laneway is not asked"
+            yield error("published-port-taken", port.text, why, hint="publish another port, or take that rule away")
+            continue
         why = "what was reached there is reached no more: if that is the host's sshd, nobody can log in"
         hint = "publish another port, or at one address alone; or let the service listen elsewhere"
         yield warning("published-port-in-use", port.text, why, hint=hint)

@@ -20,6 +20,9 @@ _VERDICTS = {"accept": "accept", "drop": "drop", "reject": "drop", "return": "re
 _JUMPS = ("jump", "goto")
 _TRANSLATES = frozenset({"dnat", "redirect"})
 _ENDS = frozenset({*_TRANSLATES, "snat", "masquerade"})
+_DNAT = -100
+"""The priority at which iptables translates destinations (NF_IP_PRI_NAT_DST): of two, the first that does decides."""
+
 _NOTHING = frozenset({"counter", "log", "comment", "mangle", "set", "map", "ct helper", "ct timeout", "flow"})
 """Statements that decide nothing about a packet."""
 
@@ -98,7 +101,7 @@ def _outcomes(value: Any, tests: tuple[GateTest, ...], text: str) -> Iterator[Ga
 def nft_forwarded(tables: Sequence[NativeTable]) -> Iterator[ForwardedPort]:
     """Yield the ports that rules send on, or lead to a chain that does."""
     for table in tables:
-        leading = _leading(table)
+        leading, early = _leading(table), any(_is_before_dnat(each) for each in table.chains)
         for rule in table.rules:
             statements = rule.get("expr", ())
             if _translates(statements) or _targets(statements) & leading:
@@ -106,7 +109,15 @@ def nft_forwarded(tables: Sequence[NativeTable]) -> Iterator[ForwardedPort]:
                 families = _FAMILIES.get(table.family, FAMILIES)
                 only = families[0] if len(families) == 1 else 0
                 for family, protocol, first, last, address in ports_of(matches):
-                    yield ForwardedPort(family or only, protocol, first, last, address, _text(table, rule))
+                    yield ForwardedPort(
+                        family or only, protocol, first, last, address, _text(table, rule), before_ours=early
+                    )
+
+
+def _is_before_dnat(chain: dict[str, Any]) -> bool:
+    priority = chain.get("prio")
+    first = isinstance(priority, int) and priority < _DNAT
+    return first and (chain.get("type"), chain.get("hook")) == ("nat", "prerouting")
 
 
 def _leading(table: NativeTable) -> set[str]:

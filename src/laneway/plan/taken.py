@@ -39,6 +39,11 @@ class Taken(NamedTuple):
     listener: Listener
 
     @property
+    def is_lost(self) -> bool:
+        """Return whether the workload gets nothing of it: of a socket's port it does."""
+        return False
+
+    @property
     def text(self) -> str:
         """Return what it means."""
         at, port = ip_address(self.listener.address), self.listener.port
@@ -66,10 +71,19 @@ class Forwarded(NamedTuple):
     port: ForwardedPort
 
     @property
+    def is_lost(self) -> bool:
+        """Return whether the workload gets nothing of it."""
+        return self.port.before_ours
+
+    @property
     def text(self) -> str:
         """Return what it means."""
         by = ", ".join(self.door.tenant.uplinks)
         where = f"a rule of others' sends that port on ({self.port.where})"
+        if self.is_lost:
+            return (
+                f"{self.door.text}, and {where} before laneway's does: nothing that comes by {by} reaches the workload"
+            )
         return f"{self.door.text}, and {where}: what comes by {by} reaches the workload"
 
 

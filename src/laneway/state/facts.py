@@ -108,6 +108,7 @@ class ForwardedPort(NamedTuple):
     last: int
     address: bytes  # none: every address
     where: str  # the rule, as its own tool prints it
+    before_ours: bool = False  # laneway's own DNAT does not see what it sends on
 
 
 class ForeignRoute(NamedTuple):
