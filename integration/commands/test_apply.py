@@ -109,7 +109,16 @@ def test_a_second_apply_changes_nothing_at_all(router: Throwaway, laneway: Lanew
     router.sh("sleep 0.3; kill $(cat /run/monitor)")
     changes = [line for line in router.sh("cat /run/seen").splitlines() if "[NEIGH]" not in line]
     router.sh("rm /run/seen /run/monitor")
-    assert answer == {"laneway": 1, "ok": True, "changed": False, "generation": 1, "pending": None, "steps": []}
+    assert answer == {
+        "laneway": 1,
+        "ok": True,
+        "changed": False,
+        "generation": 1,
+        "pending": None,
+        "steps": [],
+        "workloads": {},
+        "notes": [],
+    }
     assert changes == []
     assert snapshot(router) == before
 
@@ -181,6 +190,7 @@ def test_tables_have_names(router: Throwaway, laneway: Laneway, quickstart: Path
 
 
 def test_lost_leases_are_read_back_from_the_kernel(router: Throwaway, laneway: Laneway, hosting: Path) -> None:
+    router.sh("ip addr add 192.0.2.20/32 dev eth0; ip addr add 198.51.100.7/32 dev eth1")  # the policy's snat
     laneway("apply", hosting)
     lanes = laneway.json("status")["lanes"]
     router.sh("rm /etc/iproute2/rt_tables.d/laneway.conf")

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 _FROM_A_ROUTER = 9  # RTPROT_RA (linux/rtnetlink.h)
 
+_CARDS = frozenset(("", "bond", "team", "vlan"))
+"""Kinds of links (IFLA_INFO_KIND) that are network cards, which have none, or made of network cards."""
+
 
 def read(
     kernel: NetlinkSocket,
@@ -67,15 +70,18 @@ def _before_it_forwards(
 def learners(theirs: Sequence[SeenLink], learnt: Collection[int]) -> Iterator[str]:
     """Yield the links of others by which the host itself has learnt, of the links with these indexes, from a router.
 
-    What a port receives is its bridge's or bond's; in a VRF a link still speaks for itself. Behind a bridge or a tap
-    sit guests, and behind a veth pair, but where the machine is a container itself: then that is its network card.
+    What a port receives is its bridge's or bond's; in a VRF a link still speaks for itself. Behind a tap sit guests,
+    and behind a veth pair, but where the machine is a container itself: then that is its network card. A bridge is the
+    host's way out where a network card, or a bond or VLAN of some, is its port (an operator may come by it); all others
+    are networks of guests.
     """
     kinds = {link.number: link.kind for link in theirs}
     cards = any(not link.kind and link.name != LOOPBACK for link in theirs)
     guests = {"bridge", "tun", *(["veth"] if cards else [])}
+    outward = {link.master for link in theirs if link.kind in _CARDS}
     for link in theirs:
         alone = not link.master or kinds.get(link.master) == "vrf"
-        if alone and link.number in learnt and link.kind not in guests:
+        if alone and link.number in learnt and (link.kind not in guests or link.number in outward):
             yield link.name
 
 
