@@ -13,8 +13,11 @@ from laneway.plan.flows import moved_flows
 from laneway.plan.plan import plan
 from laneway.plan.steps import Op, Step, merged
 from laneway.plan.words import command, fib_rule_text
+from laneway.state.chain_text import PRIOR_CHAIN, PRIOR_TABLE
+from laneway.state.chains import ChainKey
 from laneway.state.host import HostState
 from laneway.state.marks import FwMark
+from laneway.state.prefix import IPV4
 from laneway.state.routing import FibRule, RuleAction, add_rules
 from tests.worlds import FACTS, crowd, tenant, world
 
@@ -276,3 +279,13 @@ def test_a_tenant_that_goes_is_shut_in_before_anything_else_is_done() -> None:
 
     homes = [i for i in positions(steps, kind="entries", op=Op.DELETE) if steps[i].key.set.startswith("lw-src")]
     assert homes == [0, 1]
+
+
+def test_an_empty_chain_of_priors_is_deleted_unless_priors_are_written_into_it() -> None:
+    flushed = HostState(chains={ChainKey(IPV4, PRIOR_TABLE, PRIOR_CHAIN): ()})
+
+    def done(wanted: HostState) -> list[tuple[Op, str]]:
+        return [(step.op, step.kind) for step in plan(wanted, flushed)]
+
+    assert done(HostState(priors={"net/ipv4/ip_forward": "0"})) == [(Op.CREATE, "priors")]
+    assert done(HostState()) == [(Op.DELETE, "chains")]
