@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -61,7 +62,7 @@ class Machine(Throwaway):
         """Start a daemon, whose output goes to /run/NAME.log, and wait until the shell finds it ready."""
         self.sh(f"setsid sh -c {shlex.quote(f'echo $$ > /run/{name}.pid; exec {command}')} > /run/{name}.log 2>&1 &")
         try:
-            self.until(lambda: not self.run(["sh", "-c", ready], check=False).returncode, f"{name} is not ready")
+            self.until(partial(self.holds, ready), f"{name} is not ready")
         except AssertionError:
             raise AssertionError(f"{name} is not ready:\n{self.sh(f'tail -n 30 /run/{name}.log')}") from None
 
@@ -69,7 +70,11 @@ class Machine(Throwaway):
         """Stop a daemon, and wait until it is gone."""
         pid = self.sh(f"cat /run/{name}.pid").strip()
         self.sh(f"kill -{signal} {pid}")
-        self.until(lambda: bool(self.run(["kill", "-0", pid], check=False).returncode), f"{name} does not stop")
+        self.until(lambda: not self.holds(f"kill -0 {pid}"), f"{name} does not stop")
+
+    def holds(self, condition: str) -> bool:
+        """Return whether a shell's command says yes."""
+        return self.run(["sh", "-c", condition], check=False).returncode == 0
 
     def until(self, holds: Callable[[], bool], otherwise: str) -> None:
         """Wait until something holds."""

@@ -1,8 +1,9 @@
 """One round of packets on a host: who reaches whom, as seen at every place at once. Run on the host, as a script.
 
 Standard input has, as JSON, the places (name → file of a network namespace), who listens (place, protocol, port and
-address) and the probes. Every probe carries a number of its own, in the payload or as TCP's sequence number, so that it
-is known wherever it arrives, under whatever addresses. TCP is a bare SYN: the kernel answers it where somebody listens.
+address), the probes, and whether to wait for answers that do not come at once. Every probe carries a number of its own,
+in the payload or as TCP's sequence number, so that it is known wherever it arrives, under whatever addresses. TCP is a
+bare SYN: the kernel answers it where somebody listens.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ _PROTOCOLS = {6: "tcp", 17: "udp", 1: "icmp", 58: "icmp"}
 _PROBE, _ANSWER, _REFUSAL = "probe", "answer", "refusal"
 _ICMP = {0: _ANSWER, 129: _ANSWER, 8: _PROBE, 128: _PROBE} | dict.fromkeys((1, 2, 3, 4, 5, 11, 12), _REFUSAL)
 _SYN, _RST, _ACK = 0x02, 0x04, 0x10
-_AGAIN = (0.0, 0.25, 0.6, 1.2, 2.0)  # seconds: a packet may be lost to address resolution, on a link that is new
+# Seconds: a packet may be lost to address resolution, on a link that is new, and the machine may have much else to do.
+_AGAIN = (0.0, 0.25, 0.6, 1.2, 2.0, 4.0, 8.0)
 _TWICE = 2  # what must not arrive is sent as often
 _LEAST, _LAST = 0.9, 0.4  # seconds, from the first packet and from the last
 _FIRST = 0x4C570000  # of the probes' numbers: even ones; an answer bears the odd one that follows
@@ -220,9 +222,10 @@ def _checksum(data: bytes) -> bytes:
 
 def main() -> None:
     """Send, watch, and print what was seen."""
-    one = Round(json.load(sys.stdin))
+    asked = json.load(sys.stdin)
+    one = Round(asked)
     start = time.monotonic()
-    for tries, after in enumerate(_AGAIN):
+    for tries, after in enumerate(_AGAIN if asked["patient"] else _AGAIN[:_TWICE]):
         one.watch(start + after)
         open_ones = range(len(one.probes)) if tries < _TWICE else one.unanswered()
         if not open_ones:

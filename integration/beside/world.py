@@ -32,7 +32,8 @@ END
     ip link set $link up
     ip -n $provider addr add 192.0.$net.1/24 dev wan
     ip -n $provider addr add 2001:db8:$net::1/64 dev wan nodad
-    for address in 203.0.113.10/32 2001:db8:ffff::10/128; do ip -n $provider addr add $address dev lo; done
+    ip -n $provider addr add 203.0.113.10/32 dev lo
+    ip -n $provider addr add 2001:db8:ffff::10/128 dev lo nodad
     ip -n $provider link set lo up
     ip -n $provider link set wan up
     ip -n $provider route add 192.0.$net.2 dev wan src 203.0.113.10
@@ -79,8 +80,9 @@ WORKLOADS = {
     "acme-db": ("10.20.0.11", "fd20::11"),
     "globex-app": ("10.30.0.10", "fd30::10"),
 }
-_WAY = {"acme": "north", "globex": "south"}
+WAY = {"acme": "north", "globex": "south"}
 _ANY = ("0.0.0.0", "::")  # noqa: S104  in namespaces that are the test's own
+_NO_ANSWER = "has no answer from"
 _CLOSED = 4001  # a port where nobody listens: of UDP, an ICMP error would say so
 
 
@@ -104,6 +106,16 @@ class Probe(NamedTuple):
     source: str = ""  # that of a wanted one, on arrival, if it is known
     by_way_of: str = ""  # where it may be seen besides
     own: str = ""  # the address that it is sent from
+
+
+class Events(dict[str, list[str]]):
+    """What was wrong after each of the things that happened."""
+
+    def __str__(self) -> str:
+        """Return all of it, an event a paragraph."""
+        return "\n".join(
+            f"{len(wrong)} after {event}:\n  " + "\n  ".join(wrong) for event, wrong in self.items() if wrong
+        )
 
 
 @dataclass(frozen=True)
@@ -135,20 +147,25 @@ class World:
         """Apply the policy."""
         self.laneway("apply", str(self.policy))
 
-    def wrong(self, *, tenants: bool = True, others: Iterable[Probe] = ()) -> list[str]:
+    def wrong(self, *, tenants: bool = True, patient: bool = True) -> list[str]:
         """Send all packets that say whether everybody keeps to himself, and return what was not as it should be."""
-        probes = [*(self._of_tenants() if tenants else ()), *self._of_containers(tenants=tenants), *others]
-        told = self._round(probes, tenants=tenants)
+        probes = [*(self._of_tenants() if tenants else ()), *self._of_containers(tenants=tenants)]
+        told = self._round(probes, tenants=tenants, patient=patient)
         found = [*_misled(zip(probes, told["seen"], strict=True)), *self._strays(told["packets"])]
         return sorted(set(found))
 
-    def _round(self, probes: list[Probe], *, tenants: bool) -> Any:
+    def leaks(self) -> list[str]:
+        """Return what was seen where it must not be: that something does not work is no leak."""
+        return [each for each in self.wrong(patient=False) if _NO_ANSWER not in each]
+
+    def _round(self, probes: list[Probe], *, tenants: bool, patient: bool) -> Any:
         workloads = WORKLOADS if tenants else {}
         places = {name: f"/run/netns/{name}" for name in (*UPLINKS, *workloads)}
         places |= {one.name: one.netns for one in self.containers.values()} | {"host": "/proc/1/ns/net"}
         listening = [(place, "tcp", 80, address) for place in places if place != "host" for address in _ANY]
         listening += [(provider, "udp", 80, address) for provider, address in product(UPLINKS, INTERNET)]
-        asked = {"places": places, "listening": listening, "probes": [probe._asdict() for probe in probes]}
+        asked: dict[str, Any] = {"places": places, "listening": listening, "patient": patient}
+        asked["probes"] = [probe._asdict() for probe in probes]
         return json.loads(self.host.run([sys.executable, str(_TRAFFIC)], input=json.dumps(asked)).stdout)
 
     def _of_tenants(self) -> Iterator[Probe]:
@@ -163,7 +180,7 @@ class World:
                 for address in theirs:
                     yield from _all_protocols(name, address)
         for name in WORKLOADS:
-            way = _WAY[_tenant(name)]
+            way = WAY[_tenant(name)]
             for family, address in enumerate(INTERNET):
                 yield from _all_protocols(name, address, port=80, wanted=way, source=UPLINKS[way][family])
 
@@ -175,7 +192,7 @@ class World:
                     yield from _all_protocols(one.name, address)
                 for name, address in product(WORKLOADS, one.addresses):
                     # To a tenant these are addresses like all others, and its provider has nobody there.
-                    yield from _all_protocols(name, address, port=80, by_way_of=_WAY[_tenant(name)])
+                    yield from _all_protocols(name, address, port=80, by_way_of=WAY[_tenant(name)])
             for family in {":" in address for address in one.addresses}:
                 yield from _all_protocols(
                     one.name, INTERNET[family], port=80, wanted="north", source=UPLINKS["north"][family]
@@ -234,4 +251,4 @@ def _misled(told: Iterable[tuple[Probe, dict[str, Any]]]) -> Iterator[str]:
         if probe.wanted and not seen["answered"]:
             arrived = "" if any(place == probe.wanted for place, _ in seen["arrived"]) else ", and it did not arrive"
             refused = f", refused by {', '.join(seen['refused'])}" if seen["refused"] else ""
-            yield f"{said} has no answer from {probe.wanted}{arrived}{refused}"
+            yield f"{said} {_NO_ANSWER} {probe.wanted}{arrived}{refused}"

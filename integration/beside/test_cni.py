@@ -1,0 +1,63 @@
+"""CNI's plugins beside laneway: networks by bridges of any name, and ports of the host that are theirs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from integration.beside.cni import Cni
+from integration.beside.world import Events
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from integration.beside.world import World
+
+
+BRIDGES = pytest.mark.parametrize(("bridge", "variant"), [("mybr0", "nft"), ("cni0", "legacy")])
+
+
+@BRIDGES
+def test_a_network_that_was_there_before_laneway(world_with: Callable[..., World], bridge: str, variant: str) -> None:
+    world = world_with("cni")
+    world.use_iptables(variant)
+    network = Cni(world, bridge)
+    network.add("first", 8081)
+    wrong = Events()
+
+    wrong["CNI"] = world.wrong(tenants=False)
+    world.apply()
+    network.add("second", 8082)
+    wrong["apply and another container"] = world.wrong()
+    world.laneway("verify", str(world.policy))
+    world.laneway("destroy")
+    wrong["destroy"] = world.wrong(tenants=False)
+
+    assert not any(wrong.values()), str(wrong)
+
+
+@BRIDGES
+def test_a_network_that_comes_after_laneway(world_with: Callable[..., World], bridge: str, variant: str) -> None:
+    world = world_with("cni")
+    world.use_iptables(variant)
+    world.apply()
+    network = Cni(world, bridge)
+    network.add("first", 8081)
+    wrong = Events()
+
+    world.apply()
+    network.add("second", 8082)
+    wrong["apply and another container"] = world.wrong()
+    world.laneway("destroy")
+    wrong["destroy"] = world.wrong(tenants=False)
+
+    assert not any(wrong.values()), str(wrong)
+
+
+def test_a_port_that_portmap_has_is_not_published_silently(world_with: Callable[..., World]) -> None:
+    world = world_with("cni")
+    Cni(world, "cni0").add("first", 8080)  # the port that acme publishes
+    told = world.laneway("plan", str(world.policy), code=None)
+
+    assert "acme/web publishes 8080:80/tcp, and a rule of others' sends that port on" in told.stdout + told.stderr
