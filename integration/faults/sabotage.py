@@ -121,8 +121,9 @@ def at_event(number: int, action: Callable[[], object]) -> None:
 
 
 def shell(script: str) -> None:
-    """Run a script as another program on the host would."""
-    subprocess.run(["sh", "-ec", script], check=True, stdin=subprocess.DEVNULL, timeout=30)
+    """Run a script as another program on the host would, and not in the workload that a thread of ours may be in."""
+    host = ["nsenter", f"--net=/proc/{os.getpid()}/ns/net", "--"]
+    subprocess.run([*host, "sh", "-ec", script], check=True, stdin=subprocess.DEVNULL, timeout=30)
 
 
 def script_when_begun(script: str) -> Callable[[], None]:

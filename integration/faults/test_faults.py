@@ -78,8 +78,8 @@ class Broken(NamedTuple):
     said: tuple[str, ...]
 
 
-READ_BACK = -1
-"""The run of iptables-save that reads back: the third in the nft variant, where the census is taken by it too."""
+READ_BACK = 3
+"""The run of iptables-save that reads back: after the first look and the census of others' rules."""
 
 TOOLS = {
     "restore fails": Broken(RESTORE, sabotage.FAIL, 0, ("iptables -t", "boom")),
@@ -103,8 +103,7 @@ TOOLS = {
 @pytest.mark.parametrize("tool", TOOLS.values(), ids=TOOLS)
 def test_a_tool_that_fails_or_lies(applied: Throwaway, variant: str, tool: Broken) -> None:
     before = snapshot(applied)
-    nth = {"nft": 3, "legacy": 2}[variant] if tool.nth == READ_BACK else tool.nth
-    sabotage.replace_tools(applied, variant, tool.programs.format(variant), tool.action, nth=nth)
+    sabotage.replace_tools(applied, variant, tool.programs.format(variant), tool.action, nth=tool.nth)
 
     ended = laneway(applied, *CHANGE)
 
@@ -117,7 +116,7 @@ def test_a_tool_that_fails_or_lies(applied: Throwaway, variant: str, tool: Broke
 @pytest.mark.parametrize("action", [sabotage.HANG, sabotage.HANG_AFTER], ids=["hangs", "hangs when it is done"])
 def test_a_tool_that_hangs(applied: Throwaway, variant: str, programs: str, action: str) -> None:
     before = snapshot(applied)
-    nth = 1 if programs != SAVE else {"nft": 3, "legacy": 2}[variant]
+    nth = 1 if programs != SAVE else READ_BACK
     sabotage.replace_tools(applied, variant, programs.format(variant), action, nth=nth)
 
     ended = laneway(applied, *CHANGE, prepare=sabotage.impatient)
