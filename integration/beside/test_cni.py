@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import TYPE_CHECKING
 
 import pytest
 
 from integration.beside.cni import Cni
-from integration.beside.world import Events
+from integration.beside.world import INTERNET, Events
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,7 +53,17 @@ def test_a_network_that_comes_after_laneway(world_with: Callable[..., World], br
     world.laneway("destroy")
     wrong["destroy"] = world.wrong(tenants=False)
 
-    assert not any(wrong.values()), str(wrong)
+    # laneway knows bridges of container software by their names; by another one, LANEWAY-USER has to accept.
+    kept_in = _no_way_out("first", "second") if bridge == "mybr0" else []
+    found = [each.partition(", refused by ") for each in wrong.pop("apply and another container")]
+    assert [each for each, _, _ in found] == kept_in, str(found)
+    assert all(refused for _, refused, _ in found), str(found)  # at once
+    assert wrong == {"destroy": []}, str(wrong)
+
+
+def _no_way_out(*names: str) -> list[str]:
+    asked = product(names, INTERNET, ("tcp/80", "udp/80", "icmp"))
+    return sorted(f"{name} → {to} {said} has no answer from north, and it did not arrive" for name, to, said in asked)
 
 
 def test_a_port_that_portmap_has_is_not_published_silently(world_with: Callable[..., World]) -> None:

@@ -126,9 +126,6 @@ def _gone(deltas: Mapping[str, Delta[Any, Any]]) -> list[Step]:
         steps = [Step(Op.DELETE, kind, key, value) for key, value in deltas[kind].delete.items()]
         # Backwards, also those of one rank: of routes that are alike, the last first.
         gone[kind] = sorted((step for step in steps if not _kept(step)), key=_creation_rank)[::-1]
-    if deltas["priors"].create:
-        # Whoever flushed all rules left the chain, empty and one that nobody wants: now something is written there.
-        gone["chains"] = [step for step in gone["chains"] if step.key.name != PRIOR_CHAIN]
     refusals, entries = _parted(gone["entries"], _only_refuses)
     publishing, jumps = _parted(gone["jumps"], lambda step: step.key.chain == DNAT)
     gone |= {"entries": [*entries, *publishing], "jumps": jumps, "sets": [*refusals, *gone["sets"]]}
