@@ -289,3 +289,12 @@ def test_an_empty_chain_of_priors_is_deleted_unless_priors_are_written_into_it()
 
     assert done(HostState(priors={"net/ipv4/ip_forward": "0"})) == [(Op.CREATE, "priors")]
     assert done(HostState()) == [(Op.DELETE, "chains")]
+
+
+def test_the_mark_of_a_directory_is_no_leftover_where_a_file_is_to_be() -> None:
+    marks = ("/etc/iproute2/.laneway", "/etc/iproute2/rt_protos.d/.laneway", "/etc/netns/gone/.laneway")
+    file = "/etc/iproute2/rt_protos.d/laneway.conf"
+
+    steps = plan(HostState(files={file: "147\tlaneway\n"}), HostState(files=dict.fromkeys(marks, "")))
+
+    assert [(step.op, step.key) for step in steps] == [(Op.CREATE, file), (Op.DELETE, "/etc/netns/gone/.laneway")]

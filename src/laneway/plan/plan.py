@@ -11,6 +11,7 @@ taken down: else what is for it would go where the private address is not.
 
 from __future__ import annotations
 
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from laneway.compile.names import DNAT, ISOLATE, USER, net_set, src_set
@@ -20,7 +21,7 @@ from laneway.plan.implied import without_links
 from laneway.plan.steps import Op, Step
 from laneway.state.chain_text import PRIOR_CHAIN
 from laneway.state.chains import ChainRule, Jump, XtTable
-from laneway.state.host import DISK, recorded_priors
+from laneway.state.host import DIRECTORY_MARK, DISK, recorded_priors
 from laneway.state.links import HOST, LinkKey, LinkKind
 from laneway.state.marks import FwMark
 from laneway.state.prefix import FAMILIES
@@ -80,7 +81,7 @@ _WALLS_FIRST = {XtTable.FILTER: 0, XtTable.NAT: 1, XtTable.RAW: 2, XtTable.MANGL
 
 def plan(desired: HostState, observed: HostState) -> tuple[Step, ...]:
     """Return the steps, in order, that make `observed` into `desired`; none when they are alike."""
-    observed = _without_recreated(desired, _with_room_for_priors(desired, observed))
+    observed = _without_recreated(desired, _with_room_for_priors(desired, _without_marks(desired, observed)))
     wanted, present = desired.kinds(), observed.kinds()
     deltas = {kind: diff(wanted[kind], present[kind]) for kind in KINDS}
     leaving, gone = _leaving(_gone(deltas))
@@ -185,6 +186,12 @@ def _with_room_for_priors(desired: HostState, observed: HostState) -> HostState:
     if not desired.priors:
         return observed
     return observed.replaced(chains={key: each for key, each in observed.chains.items() if key.name != PRIOR_CHAIN})
+
+
+def _without_marks(desired: HostState, observed: HostState) -> HostState:
+    """Return `observed` less what marks directories that files are to be in: they are no leftovers then."""
+    marks = {str(each / DIRECTORY_MARK) for path in desired.files for each in PurePosixPath(path).parents}
+    return observed.replaced(files={path: text for path, text in observed.files.items() if path not in marks})
 
 
 def _without_recreated(desired: HostState, observed: HostState) -> HostState:
