@@ -70,8 +70,20 @@ def test_what_the_host_holds_is_walked_not_what_it_should_hold(lab: Lab) -> None
 
     answer = explained(lab, *BULK)
 
-    assert (answer["verdict"], answer["stopped_by"]["stage"]) == ("dropped", "filter FORWARD")
+    assert (answer["verdict"], answer["stopped_by"]["stage"]) == ("dropped", "mangle FORWARD")
     assert "lw:-:unmarked" in answer["stopped_by"]["rule"]
+
+
+def test_that_the_host_has_drifted_is_said_beside_the_walk(lab: Lab) -> None:
+    before = explained(lab, *BULK)
+    lab.run("nft", "flush", "ruleset")
+
+    after = explained(lab, *BULK)
+    text = lab.run(sys.executable, "-m", "laneway", "explain", str(QUICKSTART), "--live", *BULK)
+
+    assert before["drift"] == 0
+    assert after["drift"] > 0
+    assert f"drift: {after['drift']} objects differ from the policy on this host" in text
 
 
 def test_a_rule_put_into_the_operator_s_chain_is_shown(lab: Lab) -> None:

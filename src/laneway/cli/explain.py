@@ -34,6 +34,13 @@ class Asked(NamedTuple):
     own: bool  # the destination is the host's
 
 
+class Besides(NamedTuple):
+    """What --live found on the host that the walk does not show."""
+
+    refused: "tuple[Finding, ...]" = ()  # by others' chains that the walk does not go through
+    drift: int = 0  # objects that are not as the policy has them
+
+
 class Manner(NamedTuple):
     """How to answer."""
 
@@ -89,24 +96,32 @@ def _not_both() -> Exit:
 
 def run(paths: "Sequence[str]", asked: Asked, manner: Manner) -> Exit:
     """Explain the packet."""
-    refused: tuple[Finding, ...] = ()
+    besides = Besides()
     if manner.live:
-        ground, refused = _live(paths)
+        ground, besides = _live(paths)
     else:
         ground = _offline(paths)
     told = answer(ground, asked, live=manner.live)
     differences = _differences(told) if manner.live else []
     if manner.as_json:
-        output.answer(_json(told, differences, manner) | _refused_json(refused, manner))
+        output.answer(_json(told, differences, manner) | (_besides_json(besides) if manner.live else {}))
     else:
         _print(told, differences, manner)
-        for each in refused:
-            output.data(f"not walked here: {each.text}")
+        _print_besides(besides)
     return Exit.DONE
 
 
-def _refused_json(refused: "Iterable[Finding]", manner: Manner) -> dict[str, object]:
-    return {"not_walked": [{"what": each.what, "why": each.why} for each in refused]} if manner.live else {}
+def _besides_json(besides: Besides) -> dict[str, object]:
+    not_walked = [{"what": each.what, "why": each.why} for each in besides.refused]
+    return {"not_walked": not_walked, "drift": besides.drift}
+
+
+def _print_besides(besides: Besides) -> None:
+    for each in besides.refused:
+        output.data(f"not walked here: {each.text}")
+    if besides.drift:
+        what = "1 object differs" if besides.drift == 1 else f"{besides.drift} objects differ"
+        output.data(f"drift: {what} from the policy on this host, and the packet was followed as it is: laneway verify")
 
 
 def answer(ground: "Ground", asked: Asked, *, live: bool) -> "Explanation":
@@ -124,8 +139,8 @@ def _offline(paths: "Sequence[str]") -> "Ground":
     return assumed_host(policy_asked_about(paths))
 
 
-def _live(paths: "Sequence[str]") -> "tuple[Ground, tuple[Finding, ...]]":
-    """Return this host, and what of others' refuses packets on it that the walk does not go through."""
+def _live(paths: "Sequence[str]") -> "tuple[Ground, Besides]":
+    """Return this host, and what is to be said besides the walk over it."""
     from laneway.apply import store
     from laneway.cli.health import refused_by_others
     from laneway.cli.paths import is_named
@@ -134,6 +149,7 @@ def _live(paths: "Sequence[str]") -> "tuple[Ground, tuple[Finding, ...]]":
     from laneway.explain.origin import Origins
     from laneway.explain.terrain import Terrain
     from laneway.kernel import underlay
+    from laneway.plan.plan import plan
 
     stored = None if is_named(paths) else store.applied()
     if not is_named(paths) and stored is None:
@@ -143,7 +159,8 @@ def _live(paths: "Sequence[str]") -> "tuple[Ground, tuple[Finding, ...]]":
     policy, facts = scene.aim.policy, scene.aim.facts
     foreign = scene.kernel.foreign(policy.host.tables, policy.host.priorities)
     ground = Ground(Terrain(scene.observed, underlay.read()), Origins(policy, scene.aim.lanes))
-    return ground, tuple(refused_by_others(policy, foreign, facts.variant))
+    refused = tuple(refused_by_others(policy, foreign, facts.variant))
+    return ground, Besides(refused, len(plan(scene.aim.desired, scene.observed)))
 
 
 def _packet(ground: "Ground", asked: Asked) -> "Packet":
