@@ -29,6 +29,23 @@ class Exit(IntEnum):
     UNREACHABLE = 11
 
 
+EXIT_STATUS = {
+    Exit.DONE: "done, nothing to do, or holds",
+    Exit.BUG: "a bug",
+    Exit.USAGE: "usage, a file that others may write, or nothing waits",
+    Exit.POLICY: "the policy is invalid",
+    Exit.PENDING: "changes are pending, or drift",
+    Exit.REFUSED: "the host refused, and is as it was; or too late to confirm",
+    Exit.INCOMPLETE: "rollback failed in part: the remaining commands are printed",
+    Exit.CONFLICT: "a conflict with something of others, or with another change",
+    Exit.EXPECTATION: "an expectation failed",
+    Exit.BUSY: "try again later: locked, or a change waits for its confirmation",
+    Exit.DENIED: "root is needed",
+    Exit.UNREACHABLE: "another host could not be reached or read",
+}
+"""What each code says, for --help and the manual page."""
+
+
 class ChangeThatWaits(NamedTuple):
     """A change that waits for its confirmation, as far as an error tells of it."""
 

@@ -94,6 +94,14 @@ def test_unknown_option_is_a_usage_error(valid: str) -> None:
     assert "--nonsense" in done.stderr
 
 
+@pytest.mark.parametrize("words", [(), ("service",)])
+def test_no_summary_of_a_command_is_cut_off(words: tuple[str, ...]) -> None:
+    commands = laneway(*words, "--help", COLUMNS="80").stdout.partition("\nCommands:\n")[2]
+
+    assert commands
+    assert "..." not in commands
+
+
 def test_help_names_every_verb() -> None:
     done = laneway("--help")
 

@@ -8,9 +8,9 @@ import pytest
 
 from laneway.cli.app import VERBS
 from laneway.cli.shared_files import completion, shared_files, whole_command
-from laneway.errors import Exit
+from laneway.errors import EXIT_STATUS, Exit
 from laneway.manual import policy, roff
-from laneway.manual.commands import EXIT_STATUS, pages
+from laneway.manual.commands import pages
 from laneway.manual.roff import About
 from laneway.policy.schema import schema
 

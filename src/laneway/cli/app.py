@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from laneway.cli import output
-from laneway.errors import Exit, Interrupted, LanewayError, UsageError
+from laneway.errors import EXIT_STATUS, Exit, Interrupted, LanewayError, UsageError
 from laneway.state.visible import visible_lines
 
 if TYPE_CHECKING:
@@ -21,13 +21,11 @@ VERBS: Final = (
 )
 """The commands in the order of `--help`; each is a module of this package with a function `register(app)`."""
 
-EXIT_CODES: Final = (
-    "Exit codes: 0 done, nothing to do, or holds; 1 a bug; 2 usage, a file that others may write, or nothing waits; "
-    "3 the policy is invalid; 4 changes are pending, or drift; 5 the host refused, or too late to confirm; "
-    "6 going back was incomplete; 7 something of others, or another change, is in the way; 8 an expectation failed; "
-    "9 try again later: locked, or a change waits for its confirmation; 10 root is needed; "
-    "11 another host could not be reached or read. With --json an answer has `ok`, and a failure `error` with its kind."
+FIRST_STEPS: Final = (
+    "First: `laneway lab FILE` tries a policy without touching the host. Then: doctor, check, plan, "
+    "`apply --confirm-within 60s`, confirm, status. The format of policy files: `man laneway.toml`."
 )
+JSON_ANSWERS: Final = "With --json an answer has `ok`, and a failure `error` with its kind."
 
 INTERRUPTED: Final = 128 + 2  # as a shell reports SIGINT
 BROKEN_PIPE: Final = 128 + 13  # and SIGPIPE
@@ -67,9 +65,10 @@ def build(verbs: Sequence[str]) -> Typer:
 
     import typer
 
+    codes = "; ".join(f"{code.value} {said}" for code, said in EXIT_STATUS.items())
     app = typer.Typer(
         help="Keep every tenant of this host in its own lane.",
-        epilog=EXIT_CODES,
+        epilog=f"{FIRST_STEPS}\n\nExit codes: {codes}. {JSON_ANSWERS}",
         no_args_is_help=True,
         rich_markup_mode=None,  # plain help: rich takes longer to load than the rest of the help to show
         pretty_exceptions_enable=False,  # `finish` has them

@@ -15,7 +15,7 @@ def register(app: "Typer") -> None:
     """Add the verb to the application."""
     import typer
 
-    @app.command()
+    @app.command(short_help="Apply the policy to this host: all of it, or nothing.")
     def apply(  # noqa: PLR0913  a parameter for each option
         paths: Annotated[list[str] | None, typer.Argument(metavar="[PATH]...", help="Files or directories.")] = None,
         *,

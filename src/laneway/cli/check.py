@@ -40,7 +40,7 @@ def register(app: "Typer") -> None:
     """Add the verb to the application."""
     import typer
 
-    @app.command()
+    @app.command(short_help="Validate policy files: each mistake with its line and a hint.")
     def check(
         paths: Annotated[list[str] | None, typer.Argument(metavar="PATH", help="Files or directories.")] = None,
         *,

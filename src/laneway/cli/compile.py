@@ -43,7 +43,7 @@ def register(app: "Typer") -> None:
     """Add the verb to the application."""
     import typer
 
-    @app.command(name="compile")
+    @app.command(name="compile", short_help="Print what apply would program on a host without laneway.")
     def compile_(
         paths: Annotated[list[str] | None, typer.Argument(metavar="[PATH]...", help="Files or directories.")] = None,
         *,

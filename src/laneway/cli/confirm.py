@@ -19,7 +19,7 @@ def register(app: "Typer") -> None:
     """Add the verb to the application."""
     import typer
 
-    @app.command()
+    @app.command(short_help="Keep the change that `apply --confirm-within` made.")
     def confirm(
         generation: Annotated[
             int | None, typer.Argument(metavar="[GENERATION]", help="Only if it is this one that waits.")

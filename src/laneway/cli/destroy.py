@@ -18,7 +18,7 @@ def register(app: "Typer") -> None:
     """Add the verb to the application."""
     import typer
 
-    @app.command()
+    @app.command(short_help="Remove everything of laneway, or some tenants, from this host.")
     def destroy(
         tenants: Annotated[
             list[str] | None, typer.Argument(metavar="[TENANT]...", help="Only these tenants; without any, everything.")

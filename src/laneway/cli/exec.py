@@ -13,7 +13,11 @@ def register(app: "Typer") -> None:
     """Add the verb to the application."""
     import typer
 
-    @app.command(name="exec", context_settings={"ignore_unknown_options": True})
+    @app.command(
+        name="exec",
+        context_settings={"ignore_unknown_options": True},
+        short_help="Run a command inside a workload's network namespace.",
+    )
     def execute(
         workload: Annotated[str, typer.Argument(metavar="TENANT/WORKLOAD", help="Where to run it.")],
         command: Annotated[list[str], typer.Argument(metavar="-- COMMAND...", help="What to run.")],

@@ -54,7 +54,7 @@ def register(app: "Typer") -> None:
     """Add the verb to the application."""
     import typer
 
-    @app.command()
+    @app.command(short_help="Follow a packet and its answer through the host, hop by hop.")
     def explain(  # noqa: PLR0913  an option each
         paths: Annotated[list[str] | None, typer.Argument(metavar="[PATH]...", help="Files or directories.")] = None,
         *,

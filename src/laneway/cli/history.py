@@ -18,7 +18,7 @@ def register(app: "Typer") -> None:
     """Add the verb to the application."""
     import typer
 
-    @app.command()
+    @app.command(short_help="List the applied generations, or show the policy of one.")
     def history(
         generation: Annotated[
             int | None, typer.Argument(metavar="[GENERATION]", help="Show the policy of this one.")

@@ -23,7 +23,10 @@ def register(app: "Typer") -> None:
     """Add the verb to the application."""
     import typer
 
-    @app.command(context_settings={"ignore_unknown_options": True})
+    @app.command(
+        context_settings={"ignore_unknown_options": True},
+        short_help="Apply the policy to a throw-away host, and send real packets.",
+    )
     def lab(
         path: Annotated[str | None, typer.Argument(metavar="[PATH]", help="A file or a directory.")] = None,
         command: Annotated[

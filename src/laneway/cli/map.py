@@ -42,7 +42,7 @@ def register(app: "Typer") -> None:
     """Add the verb to the application."""
     import typer
 
-    @app.command(name="map")
+    @app.command(name="map", short_help="Draw the host that the policy describes: SVG, HTML, Mermaid.")
     def map_(
         paths: Annotated[list[str] | None, typer.Argument(metavar="[PATH]...", help="Files or directories.")] = None,
         *,

@@ -16,7 +16,7 @@ def register(app: "Typer") -> None:
     """Add the verb to the application."""
     import typer
 
-    @app.command()
+    @app.command(short_help="Show what apply would do on this host, as commands.")
     def plan(
         paths: Annotated[list[str] | None, typer.Argument(metavar="[PATH]...", help="Files or directories.")] = None,
         *,

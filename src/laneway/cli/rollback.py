@@ -27,7 +27,7 @@ def register(app: "Typer") -> None:
     """Add the verb to the application."""
     import typer
 
-    @app.command()
+    @app.command(short_help="Apply the policy of an earlier generation again.")
     def rollback(
         generation: Annotated[
             int | None, typer.Argument(metavar="[GENERATION]", help="Default: the last with another policy.")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def register(app: Typer) -> None:
     """Add the verb to the application."""
 
-    @app.command()
+    @app.command(short_help="Print the JSON Schema of policy files.")
     def schema() -> None:
         """Print the JSON Schema of policy files, for editors and other programs."""
         finish(run)

@@ -30,7 +30,7 @@ def register(app: "Typer") -> None:
     )
     app.add_typer(service, name="service")
 
-    @service.command()
+    @service.command(short_help="Install and enable units that apply the policy at every boot.")
     def install(*, as_json: Annotated[bool, typer.Option("--json", help="Answer as JSON.")] = False) -> None:
         """Have systemd apply the policy in force at every start of the host.
 
@@ -40,7 +40,7 @@ def register(app: "Typer") -> None:
         """
         finish(lambda: run_install(as_json=as_json), as_json=as_json)
 
-    @service.command()
+    @service.command(short_help="Disable and delete these units; the running network stays.")
     def remove(*, as_json: Annotated[bool, typer.Option("--json", help="Answer as JSON.")] = False) -> None:
         """Disable the units, and delete the files that `laneway service install` wrote.
 
@@ -48,7 +48,7 @@ def register(app: "Typer") -> None:
         """
         finish(lambda: run_remove(as_json=as_json), as_json=as_json)
 
-    @service.command()
+    @service.command(short_help="Print the files that `laneway service install` writes.")
     def show(*, as_json: Annotated[bool, typer.Option("--json", help="Answer as JSON.")] = False) -> None:
         """Print the files that `laneway service install` writes. Nothing is changed."""
         finish(lambda: run_show(as_json=as_json), as_json=as_json)

@@ -38,7 +38,7 @@ def register(app: "Typer") -> None:
     """Add the verb to the application."""
     import typer
 
-    @app.command()
+    @app.command(short_help="Show uplinks, tenants, lanes, their traffic, and drift.")
     def status(  # noqa: PLR0913  a parameter for each option
         tenant: Annotated[str | None, typer.Argument(metavar="[TENANT]", help="Only this tenant.")] = None,
         *,
@@ -207,12 +207,12 @@ def _judged(view: View) -> "Iterator[str]":
     if view.rebooted:
         yield f"the host was started anew since generation {view.rebooted} was applied: `laneway apply --in-force`"
         yield _at_start()
-    mended = "`laneway verify` says where, `laneway plan` what apply would mend"
+    mended = "`laneway verify` lists it, `laneway apply --in-force` repairs it"
     yield f"drift: {tell.tally(view.steps)}; {mended}" if view.steps else "no drift"
     yield from tell.workload_lines(view.workloads)
     for each in view.in_the_way:
         yield f"in the way: {each.text}"
-    yield from (f"error: {each.what} [{each.rule}]; `laneway doctor` says what mends it" for each in view.errors)
+    yield from (f"error: {each.what} [{each.rule}]; `laneway doctor` shows the fix" for each in view.errors)
 
 
 def _at_start() -> str:

@@ -41,7 +41,7 @@ def register(app: "Typer") -> None:
     """Add the verb to the application."""
     import typer
 
-    @app.command()
+    @app.command(short_help="Compare a host with the policy, and test its expectations.")
     def verify(  # noqa: PLR0913  a parameter for each option
         paths: Annotated[list[str] | None, typer.Argument(metavar="[PATH]...", help="Files or directories.")] = None,
         *,
@@ -217,7 +217,9 @@ def _summary(judgement: "Judgement", trials: "Sequence[Trial]") -> str:
 
     expects = len(judgement.aim.policy.expects)
     held = (
-        f"{expects - len(judgement.failures)} of {expects} expectations hold" if expects else "it has no expectations"
+        f"{expects - len(judgement.failures)} of {expects} expectations hold"
+        if expects
+        else "the policy has no [[expect]]"
     )
     sent = [each for each in trials if each.sent]
     tried = f", {sum(each.holds for each in sent)} of {len(sent)} with packets" if trials else ""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def register(app: Typer) -> None:
     """Add the verb to the application."""
 
-    @app.command()
+    @app.command(short_help="Print the version.")
     def version() -> None:
         """Say which laneway this is."""
         finish(run)

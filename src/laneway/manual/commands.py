@@ -5,25 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from laneway.errors import Exit
+from laneway.errors import EXIT_STATUS, Exit
 from laneway.manual import roff
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from laneway.manual.roff import About, Page
-
-EXIT_STATUS: Final = {
-    Exit.DONE: "done, nothing to do, or all holds",
-    Exit.BUG: "a bug of laneway's",
-    Exit.USAGE: "usage: the command line, or the rights it was run with",
-    Exit.POLICY: "the policy is invalid",
-    Exit.PENDING: "changes are pending, or the host has drifted",
-    Exit.REFUSED: "the host refused, and is as it was",
-    Exit.INCOMPLETE: "going back was incomplete: the remaining commands are printed",
-    Exit.CONFLICT: "another laneway is at work, or something of others is in the way",
-    Exit.EXPECTATION: "an expectation failed",
-}
 
 FILES: Final = {
     "/etc/laneway": "Policy files, *.toml, when neither a path nor LANEWAY_POLICY is given.",

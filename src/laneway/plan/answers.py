@@ -61,9 +61,10 @@ def _gateway(uplink: Uplink, family: int) -> bytes | None:
 def _default(uplink: Uplink, family: int, present: bytes | None) -> Iterator[Unheard]:
     wanted = _gateway(uplink, family)
     if wanted is not None and present is not None and present != wanted:
+        name = uplink.name
         yield Unheard(
-            f"uplink {uplink.name}: main's default by {uplink.interface} is by {address_text(present)}, "
-            f"and who comes in by {uplink.name} is answered by the policy's gateway {address_text(wanted)}",
+            f"uplink {name}: the default route via {uplink.interface} in table main uses {address_text(present)}; "
+            f"replies to connections that arrive on {name} will use the policy's gateway {address_text(wanted)}",
             (f"{_IP[family]} route add NETWORK via {address_text(present)} dev {uplink.interface}", "laneway apply"),
         )
 
