@@ -26,7 +26,7 @@ SYSCTLS = {"net/ipv4/ip_forward": "0", "net/ipv6/conf/all/forwarding": "0", "net
 class FakeKernel:
     """Implements `laneway.apply.ports.Kernel`."""
 
-    def __init__(self, interfaces: Iterable[str] = ("eth0", "eth1"), fail_at: int | None = None) -> None:
+    def __init__(self, interfaces: Iterable[str] = ("eth0", "eth1"), fail_at: int | Step | None = None) -> None:
         self.state = HostState()
         self.interfaces = frozenset(interfaces)
         self.sysctls = dict(SYSCTLS)
@@ -38,7 +38,7 @@ class FakeKernel:
         self.lost: Callable[[Ends], bool] | None = None  # of the last time
         self.contradictions: tuple[str, ...] = ()
         self.done = 0
-        self.fail_at = fail_at  # the number of steps after which the next one fails, once
+        self.fail_at = fail_at  # the number of steps after which the next one fails, or the step that does, once
 
     def read(self) -> HostState:
         return HostState(**{name: dict(each) for name, each in self.state.kinds().items()})  # whose values never change
@@ -70,7 +70,7 @@ class FakeKernel:
 
     def run(self, steps: Sequence[Step]) -> None:
         for step in steps:
-            if self.done == self.fail_at:
+            if self.fail_at in (self.done, step):
                 self.fail_at = None
                 raise StepFailed(step, "injected")
             reason = self._refusal(step)
