@@ -237,7 +237,7 @@ def test_a_timer_that_cannot_be_started_refuses_the_change(nft: Throwaway) -> No
     assert ended.code == 5
     assert "the process that would take the change back cannot be started" in ended.err
     assert snapshot(nft) == before
-    assert nft.sh("ls -A /var/lib/laneway") == "confirm.log\ngenerations\n"
+    assert nft.sh("ls -A /var/lib/laneway") == "before\nconfirm.log\ngenerations\n"
 
 
 def test_a_held_lock_delays_taking_back_and_does_not_prevent_it(nft: Throwaway) -> None:

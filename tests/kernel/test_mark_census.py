@@ -93,6 +93,12 @@ def test_nor_is_one_of_nftables(statement: dict[str, Any], writes: bool, masked:
         ({"accept": None}, []),
         ({"match": {"op": "==", "left": META, "right": 5}}, ["0x5/0xffffffff"]),
         ({"match": {"op": "==", "left": {"&": [META, 255]}, "right": 5}}, ["0x5/0xff"]),
+        # The same mask, as nft(8) 1.0.6 prints it and as 1.1.3 does.
+        (
+            {"match": {"op": "==", "left": META, "right": {"prefix": {"addr": 0x10000, "len": 16}}}},
+            ["0x10000/0xffff0000"],
+        ),
+        ({"match": {"op": "==", "left": {"&": [META, 0xFFFF0000]}, "right": 0x10000}}, ["0x10000/0xffff0000"]),
         ({"match": {"op": "==", "left": CT, "right": {"set": [1, {"range": [2, 5]}]}}}, ["0x0/0xffffffff"]),
         ({"match": {"op": "==", "left": {"payload": {"protocol": "tcp", "field": "dport"}}, "right": 5}}, []),
         ({"mangle": {"key": META, "value": 16}}, ["0x10/0xffffffff"]),

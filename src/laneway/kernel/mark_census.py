@@ -94,6 +94,9 @@ def _used(text: str) -> FwMark:
 def statement_marks(statement: Any) -> Iterator[BitsUsed]:
     """Yield the mark bits that one statement of an nftables rule reads or writes."""
     match statement:
+        case {"match": {"left": left, "right": {"prefix": {"addr": int(value), "len": int(length)}}}} if _is_mark(left):
+            # How nft(8) before 1.1 prints a mask of the highest bits.
+            yield BitsUsed(FwMark(value, ALL_BITS << (32 - length) & ALL_BITS))
         case {"match": {"left": left, "right": right}} if _is_mark(left) or _is_masked(left):
             mask = left["&"][1] if _is_masked(left) else ALL_BITS
             yield BitsUsed(FwMark(right if isinstance(right, int) else 0, mask))
