@@ -59,7 +59,6 @@ def register(app: "Typer") -> None:
 def run(generation: int | None, *, confirm_within: str | None = None, wait: float = 0, as_json: bool = False) -> Exit:
     """Take back what waits, or bring `generation` back."""
     from laneway.apply import pending, store
-    from laneway.cli import tell
     from laneway.cli.change import alone
     from laneway.cli.durations import seconds_of
     from laneway.kernel.privilege import demand_net_admin
@@ -76,14 +75,13 @@ def run(generation: int | None, *, confirm_within: str | None = None, wait: floa
             hint = f"`laneway confirm {waiting.generation}` keeps it, `laneway rollback` takes it back now"
             raise ChangeWaits(waiting.describe(), hint).of_change(waiting.change)
         outcome = take_back(waiting)
-    tell.outcome(outcome, waiting.before, done="taken back", json=as_json)
+    _tell_taken_back(outcome, waiting.before, as_json=as_json)
     return Exit.DONE
 
 
 def take_back_now(generation: int, *, wait: float, as_json: bool) -> Exit:
     """Take back the change that waits, at once, if it is this generation."""
     from laneway.apply import pending, store
-    from laneway.cli import tell
     from laneway.cli.change import alone
     from laneway.kernel.privilege import demand_net_admin
 
@@ -95,10 +93,16 @@ def take_back_now(generation: int, *, wait: float, as_json: bool) -> Exit:
             raise NothingPending("nothing waits for a confirmation", "`laneway history` tells what became of it")
         pending.refuse_another(waiting, generation)
         outcome = take_back(waiting)
+    _tell_taken_back(outcome, waiting.before, as_json=as_json)
+    return Exit.DONE
+
+
+def _tell_taken_back(outcome: "Outcome", before: int | None, *, as_json: bool) -> None:
+    from laneway.cli import tell
+
     for each in outcome.notes:
         output.note(f"note: {each}")
-    tell.outcome(outcome, waiting.before, done="taken back", json=as_json)
-    return Exit.DONE
+    tell.outcome(outcome, before, done="taken back", json=as_json)
 
 
 def _bring_back(generation: int | None, *, within: float | None, as_json: bool) -> None:
