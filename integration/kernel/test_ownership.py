@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,8 +20,6 @@ from laneway.state.marks import FwMark
 from laneway.state.prefix import IPV4, IPV6, prefix
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from integration.throwaway import Throwaway
     from laneway.state.facts import Foreign, HostFacts
 
@@ -171,7 +170,9 @@ def test_facts_tell_gateways_and_routes_of_uplinks(crowded: Throwaway) -> None:
         "net/ipv6/conf/default/forwarding": "0",
         "net/ipv4/conf/up0/forwarding": "0",
         "net/ipv6/conf/up0/forwarding": "0",
-        "net/ipv6/conf/lwb-fake/accept_ra": "1",  # of others, whatever its name: it may learn from a router
+        # Turned on for all, forwarding is turned on for each link of others, whatever its name.
+        **{f"net/ipv{n}/conf/{link}/forwarding": "0" for n in (4, 6) for link in ("lo", "down0", "lwb-fake")},
+        "kernel/random/boot_id": Path("/proc/sys/kernel/random/boot_id").read_text().strip(),
     }
 
 
