@@ -73,6 +73,12 @@ def _foreign_claim(step: Step) -> None:
     (netns.RUN / step.key).touch()
 
 
+def _unmarked_namespaces(p: pytest.MonkeyPatch) -> None:
+    """Leave out both that tell one of ours: the group of its `lo`, and the mark of the file that it is mounted on."""
+    p.setattr(netns, "_configure", lambda *_: None)
+    p.setattr(netns, "_claim", _foreign_claim)
+
+
 def _by_another(request: Callable[..., Any]) -> Callable[..., Any]:
     """Return what encodes steps as `request` does, under the protocol number of the administrator's own (static)."""
 
@@ -87,7 +93,7 @@ LATE = partial(killed_before, "files")
 KILLED: dict[str, tuple[Mutate, Mutate]] = {
     "bridges that nothing marks": (LATE, lambda p: p.setattr(links, "new_bridge", _without_group(new_bridge))),
     "pairs that nothing marks": (LATE, lambda p: p.setattr(links, "new_veth", _without_group(new_veth))),
-    "namespaces that nothing marks": (LATE, lambda p: p.setattr(netns, "_configure", lambda *_: None)),
+    "namespaces that nothing marks": (LATE, _unmarked_namespaces),
     "names that nothing claims": (killed_before_the_mount, lambda p: p.setattr(netns, "_claim", _foreign_claim)),
     "routes by another's number": (
         LATE,
