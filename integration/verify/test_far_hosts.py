@@ -45,7 +45,7 @@ def test_no_answer_is_a_bug(outside: Outside, quickstart: Path) -> None:
             *("-m", "laneway", "verify", str(quickstart), "--host", "ssh://root@edge1", "--timeout", "0.7")
         )
 
-        assert (script, done.returncode, done.stdout) == (script, 5, "")
+        assert (script, done.returncode, done.stdout) == (script, 11, "")
         assert done.stderr.startswith("laneway: ssh://root@edge1: ")
         assert words in done.stderr
         assert not [each for each in done.stderr if each != "\n" and unicodedata.category(each) in {"Cc", "Cf"}]
