@@ -209,13 +209,7 @@ def link_at(kernel: NetlinkSocket, index: int) -> SeenLink | None:
     body = kernel.get(RTM_GETLINK, ask_for_index(index))
     if body is None:
         return None
-    link = next(links([body]))
-    return link._replace(name=_printable(link.name), alias=_printable(link.alias))
-
-
-def _printable(text: str) -> str:
-    """Return what root inside chose as something that can be shown; what it was is nothing that laneway asks for."""
-    return "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in text)
+    return next(links([body]))
 
 
 def run(op: Op, steps: Sequence[Step], refused: Refused = raised) -> None:
