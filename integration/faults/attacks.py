@@ -75,7 +75,6 @@ ATTACKS = {
         ' ip route add 10.79.0.0/24 dev "$name" proto 147; ip link set "$name" up;'
         ' ip route add 10.79.0.0/24 dev "$name" proto 147',
         seen=_LACKS,
-        stays=True,
     ),
     "readonly": Attack(
         "unshare -m sh -c 'mount --bind /proc/sys /proc/sys; mount -o remount,ro,bind /proc/sys; exec sleep 1000' &"
