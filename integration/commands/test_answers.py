@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+import shlex
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,11 +15,9 @@ import pytest
 from integration.commands.conftest import NORTH, Laneway
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from integration.throwaway import Throwaway
 
-NOBODY = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "--"]
+WITHOUT_ROOT = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "--"]
 KEYS = {"kind", "message", "hint", "commands", "collisions", "by", "generation", "until"}
 ACME = """
 [tenants.acme]
@@ -31,6 +32,16 @@ def variant() -> str:
     return "nft"
 
 
+@pytest.fixture
+def without_root(router: Throwaway) -> list[str]:
+    """The command as a user runs it who is not root, and may not read where these tests lie."""
+    libraries = {Path(str(importlib.import_module(name).__file__)).parents[1] for name in ("laneway", "typer")}
+    copied = shlex.join(f"{each}/." for each in libraries)
+    router.sh(f"mkdir /run/lib; cp -rL {copied} /run/lib; chmod -R a+rX /run/lib")
+    environment = ["env", "PYTHONPATH=/run/lib", "PYTHONDONTWRITEBYTECODE=1"]
+    return [*environment, *WITHOUT_ROOT, str(Path(sys.executable).resolve()), "-m", "laneway"]
+
+
 def error_of(done: subprocess.CompletedProcess[str], code: int) -> dict[str, Any]:
     """Return the error of an answer that is one object and nothing else."""
     assert done.returncode == code, done.stdout + done.stderr
@@ -42,11 +53,12 @@ def error_of(done: subprocess.CompletedProcess[str], code: int) -> dict[str, Any
 
 
 def test_each_kind_of_error_is_one_object_with_a_code_of_its_own(
-    router: Throwaway, laneway: Laneway, tmp_path: Path
+    router: Throwaway, without_root: list[str], tmp_path: Path
 ) -> None:
-    def failed(code: int, *arguments: str | Path, before: tuple[str, ...] = ()) -> dict[str, Any]:
-        argv = [*before, sys.executable, "-m", "laneway", *map(str, arguments), "--json"]
-        return error_of(router.run(argv, check=False), code)
+    as_root = [sys.executable, "-m", "laneway"]
+
+    def failed(code: int, *arguments: str | Path, command: list[str] = as_root) -> dict[str, Any]:
+        return error_of(router.run([*command, *map(str, arguments), "--json"], check=False), code)
 
     good, wrong = tmp_path / "good.toml", tmp_path / "wrong.toml"
     good.write_text(NORTH + ACME, encoding="utf-8")
@@ -58,7 +70,7 @@ def test_each_kind_of_error_is_one_object_with_a_code_of_its_own(
         "usage": failed(2, "plan", "--no-such-option"),
         "usage of a value": failed(2, "apply", good, "--confirm-within", "soon"),
         "policy": failed(3, "plan", wrong),
-        "privileges": failed(10, "plan", f"{other}/others.toml", before=tuple(NOBODY)),
+        "privileges": failed(10, "plan", f"{other}/others.toml", command=without_root),
         "untrusted": failed(2, "plan", f"{other}/others.toml"),
         "nothing-pending": failed(2, "confirm"),
         "unreachable": failed(11, "verify", good, "--host", "ssh://root@127.0.0.1:9"),
@@ -79,7 +91,7 @@ def test_each_kind_of_error_is_one_object_with_a_code_of_its_own(
         holder.communicate("")
     assert (locked["kind"], "process" in locked["by"]) == ("locked", True)
 
-    full = failed(5, "apply", good, before=("env", "LANEWAY_STATE_DIR=/proc/laneway"))
+    full = failed(5, "apply", good, command=["env", "LANEWAY_STATE_DIR=/proc/laneway", *as_root])
     assert full["kind"] == "refused"
 
 
@@ -121,20 +133,20 @@ def test_a_change_that_waits_is_seen_by_every_command_and_confirmed_by_its_numbe
 
 
 def test_who_is_not_root_is_told_so_and_nothing_that_is_not_true(
-    router: Throwaway, laneway: Laneway, quickstart: Path
+    router: Throwaway, laneway: Laneway, without_root: list[str], quickstart: Path
 ) -> None:
     laneway("apply", quickstart)
     packet = ("--from", "acme/web", "--to", "198.51.100.9", "--tcp", "443")
 
     for arguments in (("status",), ("history",), ("explain", "--live", *packet)):
-        argv = [*NOBODY, sys.executable, "-m", "laneway", *arguments]
+        argv = [*without_root, *arguments]
         done = router.run(argv, check=False)
         assert done.returncode == 10, done.stdout + done.stderr
         assert "root" in done.stderr
         assert "no policy" not in done.stderr
         assert "nothing was applied" not in done.stderr
         assert error_of(router.run([*argv, "--json"], check=False), 10)["kind"] == "privileges"
-    seen = router.run([*NOBODY, sys.executable, "-m", "laneway", "doctor", "--json"], check=False)
+    seen = router.run([*without_root, "doctor", "--json"], check=False)
     assert "the policy in force: only root may know" in " ".join(json.loads(seen.stdout)["unseen"])
 
 

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from laneway.state.host import HostState
 
 FORWARDS = {IPV4: FORWARD4, IPV6: FORWARD6}
+ONLY_ON_UPLINKS = ("/rp_filter", "/use_oif_addrs_only")
+"""Sysctls that laneway changes on no other links."""
+
 SHOWN = 3
 """Networks that are named in one sentence."""
 
@@ -55,11 +58,12 @@ def leave_on(
 
 
 def _uplinks(observed: HostState) -> set[str]:
-    """Return the links that lanes leave by, as the host itself tells."""
+    """Return the links that lanes leave by, as the host itself tells: of an interrupted destroy, what is remembered."""
     by_route = {route.dev for key, route in observed.routes.items() if key.netns == HOST and route.dev}
     rules = (rule for chain in observed.chains.values() for rule in chain if isinstance(rule, ChainRule))
     pinned = {match.name for rule in rules for match in rule.matches if isinstance(match, OutInterface)}
-    return by_route | pinned
+    switched = {key.split("/")[3] for key in recorded_priors(observed) if key.endswith(ONLY_ON_UPLINKS)}
+    return by_route | pinned | switched
 
 
 def _since(family: int, before: Networks | None, now: Networks, uplinks: set[str]) -> list[str]:
