@@ -19,6 +19,7 @@ from laneway.compile.names import (
     allow_set,
     comment,
     host_set,
+    inside_set,
     net_set,
     src_set,
 )
@@ -90,7 +91,9 @@ def _forward(scene: Scene, family: int) -> Iterator[ChainRule]:
     yield BRIDGED
     # NAT leaves alone what conntrack cannot place: it would go out with its private source.
     yield ChainRule((TENANTS, CtState(("INVALID",))), Verdict.DROP, comment("-", "invalid"))
-    yield ChainRule((TO_TENANTS, CtState(("DNAT",))), Verdict.ACCEPT, comment("-", "published"))
+    # Others' DNAT may have had a published port before ours.
+    published = (TO_TENANTS, CtState(("DNAT",)), InSet(inside_set(family), "dst,dst"))
+    yield ChainRule(published, Verdict.ACCEPT, comment("-", "published"))
     if any(each.tenant.allow for each in scene.residents):
         hole = InSet(allow_set(family), "dst,dst,src")
         crossing = Mark(field.crossing)

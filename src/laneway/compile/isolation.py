@@ -39,6 +39,7 @@ from laneway.compile.names import (
     USER,
     comment,
     host_set,
+    inside_set,
     net_set,
     src_set,
 )
@@ -238,8 +239,11 @@ def _beginning(scene: Scene, family: int) -> Iterator[ChainRule]:
     field = scene.lanes.field
     own = (TO_TENANTS, ConnMark(field.unmarked), FromLocal())
     yield ChainRule(own, Jump(HOSTS_FLOW, goto=True), comment("-", "host"))
-    yield ChainRule((TO_TENANTS,), Verdict.RETURN)
     yield ChainRule((Mark(field.unmarked),), Verdict.RETURN)
+    # A published port has the crossing mark. Where others' DNAT sends it on, that leads to every tenant.
+    elsewhere = (TO_TENANTS, CtState(("DNAT",)), InSet(inside_set(family), "dst,dst", negated=True))
+    yield ChainRule(elsewhere, Verdict.DROP, comment("-", "not-published"))
+    yield ChainRule((TO_TENANTS,), Verdict.RETURN)
     yield ChainRule((Mark(field.by_owner(HOST_OWNER)),), Verdict.RETURN)
     yield ChainRule((InSet(net_set(family), "dst"),), Verdict.DROP, comment("-", "not-here"))
     yield ChainRule((CtState(("DNAT",)),), Verdict.DROP, comment("-", "to-others"))

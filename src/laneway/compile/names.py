@@ -83,6 +83,11 @@ def allow_set(family: int) -> str:
     return f"lw-allow{family}"
 
 
+def inside_set(family: int) -> str:
+    """Return the set of the workloads' ports that published ports lead to."""
+    return f"lw-pub{family}-_inside"
+
+
 def host_set(family: int) -> str:
     """Return the set of what tenants may reach on the host."""
     return f"lw-host{family}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from typing import TYPE_CHECKING
 
-from laneway.compile.names import CROSS, allow_set, host_set, net_set, publish_set, src_set
+from laneway.compile.names import CROSS, allow_set, host_set, inside_set, net_set, publish_set, src_set
 from laneway.state.prefix import FAMILIES, IPV4, IPV6, Prefix, of_address
 from laneway.state.sets import IpSet, SetEntry, SetType
 
@@ -35,6 +35,7 @@ def fill_sets(scene: Scene, state: HostState) -> None:
         state.sets[net_set(family)] = IpSet(SetType.NET, family, marks=False)
         state.sets[host_set(family)] = IpSet(SetType.NET_PORT, family, marks=False)
         state.sets[allow_set(family)] = IpSet(SetType.IP_PORT_NET, family, marks=True)
+        state.sets[inside_set(family)] = IpSet(SetType.NET_PORT, family, marks=False)
         for arrival in (CROSS, *(way.uplink.name for way in scene.ways)):
             state.sets[publish_set(family, arrival)] = IpSet(SetType.NET_PORT, family, marks=True)
     neighbours = {resident.tenant.name: resident for resident in scene.residents}
@@ -42,6 +43,7 @@ def fill_sets(scene: Scene, state: HostState) -> None:
         state.entries.update(_membership(resident))
         state.entries.update(_host_access(resident))
         state.entries.update(_published(resident, scene.lanes.field.crossing))
+        state.entries.update(_inside(resident))
         state.entries.update(_allowed(resident, neighbours, scene.lanes.field.crossing))
 
 
@@ -81,6 +83,18 @@ def _published(resident: Resident, crossing: FwMark) -> Iterator[tuple[SetEntry,
                         protocol = PROTOCOL_NUMBERS[publish.protocol]
                         for arrival, mark in arrivals:
                             yield SetEntry(publish_set(family, arrival), prefix, "", protocol, port), mark
+
+
+def _inside(resident: Resident) -> Iterator[tuple[SetEntry, None]]:
+    """Yield what published ports lead to: the first address of a family that their workload has."""
+    for workload in resident.tenant.workloads:
+        for family in FAMILIES:
+            address = next((each for each in workload.addresses if each.version == family), None)
+            for publish in workload.publish if address is not None else ():
+                if publish.host is None or publish.host.version == family:
+                    protocol = PROTOCOL_NUMBERS[publish.protocol]
+                    for port in range(publish.ports.first, publish.ports.last + 1):
+                        yield SetEntry(inside_set(family), of_address(address), "", protocol, port), None
 
 
 def published_on(publish: Publish, family: int) -> tuple[Prefix, ...]:
