@@ -8,7 +8,7 @@ from laneway.explain.explanation import explain
 from laneway.explain.hop import Verdict
 from laneway.explain.terrain import Terrain
 from laneway.explain.walk import walk
-from laneway.state.chains import ChainKey, ChainRule, XtTable
+from laneway.state.chains import ChainKey, ChainRule, Dnat, XtTable
 from laneway.state.links import HOST as HERE
 from laneway.state.marks import FwMark
 from laneway.state.prefix import prefix
@@ -98,6 +98,7 @@ def test_a_published_port_is_answered_by_the_uplink_it_was_asked_by() -> None:
         "ip rule: looks into table 20018 [10589]",
         "route: leads to lwb-acme",
         "filter FORWARD: passes [lw:-:published]",
+        "mangle POSTROUTING: passes [lw:-:not-published]",
         "workload: acme-web gets it",
     ]
     assert found.walk.reply is not None
@@ -117,6 +118,7 @@ def test_a_workload_reaches_its_own_published_port() -> None:
         "ip rule: looks into table 20008 [19997]",
         "route: leads to lwb-acme",
         "filter FORWARD: passes [lw:-:published]",
+        "mangle POSTROUTING: passes [lw:-:not-published]",
         "nat POSTROUTING: leaves as 10.20.0.1 [lw:-:hairpin]",
         "workload: acme-web gets it",
     ]
@@ -385,3 +387,25 @@ def test_what_comes_from_nobodys_address_is_dropped(source: str) -> None:
         "dropped",
         f"route: drops it: {source} is nobody's address",
     )
+
+
+@pytest.mark.parametrize(("to", "elsewhere"), [("198.51.100.2", "10.30.0.10"), ("2001:db8:a::2", "fd30::10")])
+def test_a_published_port_that_others_translate_leads_to_no_other_tenant(to: str, elsewhere: str) -> None:
+    here = ground()
+    state, family = here.terrain.state, 6 if ":" in to else 4
+    dnat = next(key for key in state.chains if key.family == family and key.name == "LANEWAY-DNAT.tcp")
+    first = tuple(
+        rule._replace(target=Dnat(prefix(elsewhere).address, 80))
+        for rule in state.chains[dnat]
+        if isinstance(rule, ChainRule)
+    )
+    accepting = ChainKey(family, XtTable.FILTER, "LANEWAY-FORWARD")
+
+    def to_published(**filtered: tuple[ChainRule, ...]) -> list[str]:
+        chains = {**state.chains, dnat: first, **({accepting: filtered["forward"]} if filtered else {})}
+        asks = packet(WEB, to, "tcp/8080")
+        return steps(walk(Terrain(state.replaced(chains=chains), here.terrain.underlay), asks).forward)
+
+    refusal = "icmp-admin-prohibited" if family == 4 else "icmp6-adm-prohibited"
+    assert to_published()[-1] == f"filter FORWARD: refuses it with {refusal} [lw:-:between-tenants]"
+    assert to_published(forward=())[-1] == "mangle POSTROUTING: drops it [lw:-:not-published]"

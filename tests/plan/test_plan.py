@@ -21,6 +21,9 @@ from laneway.state.prefix import IPV4
 from laneway.state.routing import FibRule, RuleAction, add_rules
 from tests.worlds import FACTS, crowd, tenant, world
 
+INSIDE = ("lw-pub4-_inside", "lw-pub6-_inside")
+ASKED_BY_WALLS = ("lw-net", *INSIDE)
+
 
 def desired(*names: str) -> HostState:
     return target(world(*(tenant(name, index) for index, name in enumerate(names))), HostState(), FACTS).desired
@@ -55,7 +58,7 @@ def test_a_lane_can_carry_before_a_packet_is_marked_for_it() -> None:
     last_route = max(positions(steps, kind="routes"))
     last_rule = max(positions(steps, kind="fib_rules"))
     first_mark = min(i for i in positions(steps, kind="jumps") if steps[i].key.chain == "LANEWAY-MARK")
-    first_entry = min(i for i in positions(steps, kind="entries") if not steps[i].key.set.startswith("lw-net"))
+    first_entry = min(i for i in positions(steps, kind="entries") if not steps[i].key.set.startswith(ASKED_BY_WALLS))
     assert max(last_rule, last_route) < first_mark < first_entry
 
 
@@ -83,9 +86,33 @@ def test_a_published_port_leads_to_its_workload_once_there_is_a_way_there() -> N
     steps = plan(desired("acme"), HostState())
 
     ways = [at for kind in ("links", "addresses", "routes") for at in positions(steps, kind=kind)]
-    marks = [i for i in positions(steps, kind="entries") if steps[i].key.set.startswith("lw-pub")]
+    passes, marks = by_inside(steps)
     assert max(ways) < min(published(steps))
     assert max(published(steps)) < min(marks)
+    # What a port leads to is known before the walls ask for it: on a host that publishes it already, too.
+    walls = [i for i in positions(steps, kind="chains") if steps[i].key.table == "filter"]
+    assert max(positions(steps, kind="sets")) < min(passes) <= max(passes) < min(walls)
+
+
+def by_inside(steps: tuple[Step, ...]) -> tuple[list[int], list[int]]:
+    """Return the steps on what published ports lead to, and those on what marks packets to them."""
+    entries = [i for i in positions(steps, kind="entries") if steps[i].key.set.startswith("lw-pub")]
+    passes = [i for i in entries if steps[i].key.set in INSIDE]
+    assert passes
+    return passes, [i for i in entries if i not in passes]
+
+
+def test_a_port_that_is_published_now_is_known_before_it_leads_and_one_that_is_no_more_after() -> None:
+    acme = tenant("acme", 1)
+    web = acme.workloads[0]
+    less = acme._replace(workloads=(web._replace(publish=web.publish[:1]),))
+    whole = target(world(acme), HostState(), FACTS).desired
+    fewer = target(world(less), whole, FACTS).desired
+
+    passes, marks = by_inside(plan(whole, fewer))
+    assert max(passes) < min(published(plan(whole, fewer))) < min(marks)
+    passes, marks = by_inside(plan(fewer, whole))
+    assert max(published(plan(fewer, whole)) + marks) < min(passes)
 
 
 def test_a_published_port_that_changes_hands_leads_to_a_new_tenant_once_there_is_a_way_there() -> None:
@@ -110,6 +137,8 @@ def test_a_published_port_leads_nowhere_before_the_way_there_goes_and_its_prefix
     assert max(jumps) < min(positions(steps, kind="routes") + positions(steps, kind="links"))
     assert max(i for i in positions(steps, kind="fib_rules") + positions(steps, kind="chains")) < min(refused)
     assert max(refused) < min(positions(steps, kind="sets"))
+    passes, marks = by_inside(steps)
+    assert max(marks) < min(jumps) < min(passes)
 
 
 def test_a_link_comes_up_with_its_sysctls_and_a_port_after_its_bridge() -> None:

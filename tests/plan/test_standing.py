@@ -71,6 +71,8 @@ def test_what_is_as_it_should_be_goes_on(flow: Ends) -> None:
         pytest.param(SHADOW, id="from a port that another publishes, of an uplink's address"),
         pytest.param(SHADOW._replace(mark=NORTH, seen_as=OWN), id="of its own address, which is another's as well"),
         pytest.param(CAME._replace(answers=DB), id="to a prefix of another's"),
+        pytest.param(Ends(DB, HOST, DB, 6, 8001, CROSSING), id="to a published port, sent on by others"),
+        pytest.param(Ends(WEB, HOST, DB, 6, 8001, CROSSING), id="to one's own, sent on to another tenant"),
         pytest.param(CAME._replace(answers=NOBODY), id="to nobody's prefix"),
         pytest.param(ASKED._replace(port=54), id="not allowed"),
         pytest.param(ASKED._replace(source=DB, to=WEB, answers=WEB), id="not allowed in this direction"),

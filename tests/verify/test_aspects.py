@@ -40,6 +40,7 @@ ALL: frozenset[str] = frozenset()
             '"table":"20009","scope"', '"table":"29999","scope"', (Aspect.HOST, ALL), id="the host's own lane"
         ),
         pytest.param("add lw-pub4-north 0.0.0.0/1,tcp:8080", "add x 1", (Aspect.PUBLISHED, ACME), id="published"),
+        pytest.param("add lw-pub4-_inside 10.20.0.10,tcp:80", "add x 1", (Aspect.PUBLISHED, ACME), id="where it leads"),
         pytest.param("add lw-host4 10.20.0.0/24", "add x 1", (Aspect.ISOLATION, ACME), id="host access"),
         pytest.param("-A LANEWAY-RAW", "# ", (Aspect.ISOLATION, ALL), id="anti-spoof"),
         pytest.param("-A LANEWAY-SNAT", "# ", (Aspect.NAT, ALL), id="SNAT"),

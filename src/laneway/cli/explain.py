@@ -98,7 +98,7 @@ def run(paths: "Sequence[str]", asked: Asked, manner: Manner) -> Exit:
     """Explain the packet."""
     besides = Besides()
     if manner.live:
-        ground, besides = _live(paths)
+        ground, besides = _live(paths, asked)
     else:
         ground = _offline(paths)
     told = answer(ground, asked, live=manner.live)
@@ -139,10 +139,10 @@ def _offline(paths: "Sequence[str]") -> "Ground":
     return assumed_host(policy_asked_about(paths))
 
 
-def _live(paths: "Sequence[str]") -> "tuple[Ground, Besides]":
+def _live(paths: "Sequence[str]", asked: Asked) -> "tuple[Ground, Besides]":
     """Return this host, and what is to be said besides the walk over it."""
     from laneway.apply import store
-    from laneway.cli.health import refused_by_others
+    from laneway.cli.health import refused_by_others, sent_on_by_others
     from laneway.cli.paths import is_named
     from laneway.cli.wire import look, look_at
     from laneway.explain.explanation import Ground
@@ -159,7 +159,10 @@ def _live(paths: "Sequence[str]") -> "tuple[Ground, Besides]":
     policy, facts = scene.aim.policy, scene.aim.facts
     foreign = scene.kernel.foreign(policy.host.tables, policy.host.priorities)
     ground = Ground(Terrain(scene.observed, underlay.read()), Origins(policy, scene.aim.lanes))
-    refused = tuple(refused_by_others(policy, foreign, facts.variant))
+    refused = (
+        *refused_by_others(policy, foreign, facts.variant),
+        *sent_on_by_others(policy, foreign, {"tcp": asked.tcp, "udp": asked.udp}),
+    )
     return ground, Besides(refused, len(plan(scene.aim.desired, scene.observed)))
 
 

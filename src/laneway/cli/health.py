@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from laneway.cli.wire import Scene
     from laneway.doctor.finding import Finding
     from laneway.doctor.own import Damage
     from laneway.plan.steps import Step
     from laneway.policy.model import PolicySet
-    from laneway.state.facts import Foreign, Variant
+    from laneway.state.facts import Foreign, ForwardedPort, Variant
 
 
 def found_in_passing(scene: Scene) -> tuple[tuple[Finding, ...], tuple[str, ...]]:
@@ -39,6 +39,22 @@ def refused_by_others(policy: PolicySet, foreign: Foreign, variant: Variant) -> 
     from laneway.doctor.refusing import refusing
 
     return (each for each in refusing(policy, foreign, variant) if each.severity is Severity.ERROR)
+
+
+def sent_on_by_others(policy: PolicySet, foreign: Foreign, asked: Mapping[str, int | None]) -> Iterator[Finding]:
+    """Yield warnings that rules of others send on the port that is asked about, of each protocol, and is published."""
+    from laneway.doctor.finding import warning
+    from laneway.plan.taken import forwarded_ports
+
+    def meets(port: ForwardedPort) -> bool:
+        number = asked.get(port.protocol)
+        return number is not None and port.first <= number <= port.last
+
+    meant = tuple(filter(meets, foreign.forwarded))
+    for each in forwarded_ports(policy, foreign._replace(forwarded=meant)):
+        number = asked[each.door.publish.protocol]
+        if number is not None and number in each.door.publish.host_ports:
+            yield warning("published-port-in-use", each.text, "of two that translate a flow the first decides")
 
 
 def damage(steps: Sequence[Step]) -> tuple[Damage, ...]:

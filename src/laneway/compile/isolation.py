@@ -33,10 +33,12 @@ from laneway.compile.names import (
     ISOLATE,
     LEAVING,
     NO_ANSWER,
+    NOT_PUBLISHED,
     OWN_SOURCES,
     TO_UNMARKED,
     UNMARKED_ISOLATE,
     USER,
+    allow_set,
     comment,
     host_set,
     inside_set,
@@ -91,6 +93,7 @@ def isolate(scene: Scene, state: HostState) -> None:
             **_leaving(scene, family),
             BEGINNING: tuple(_beginning(scene, family)),
             HOSTS_FLOW: _hosts_flow(scene, family),
+            NOT_PUBLISHED: _not_published(family),
             HOST_SERVICES: tuple(_host_services(scene, family)),
             NO_ANSWER: _no_answer(scene),
         }
@@ -242,7 +245,7 @@ def _beginning(scene: Scene, family: int) -> Iterator[ChainRule]:
     yield ChainRule((Mark(field.unmarked),), Verdict.RETURN)
     # A published port has the crossing mark. Where others' DNAT sends it on, that leads to every tenant.
     elsewhere = (TO_TENANTS, CtState(("DNAT",)), InSet(inside_set(family), "dst,dst", negated=True))
-    yield ChainRule(elsewhere, Verdict.DROP, comment("-", "not-published"))
+    yield ChainRule(elsewhere, Jump(NOT_PUBLISHED, goto=True), comment("-", "not-published"))
     yield ChainRule((TO_TENANTS,), Verdict.RETURN)
     yield ChainRule((Mark(field.by_owner(HOST_OWNER)),), Verdict.RETURN)
     yield ChainRule((InSet(net_set(family), "dst"),), Verdict.DROP, comment("-", "not-here"))
@@ -259,4 +262,17 @@ def _hosts_flow(scene: Scene, family: int) -> Chain:
     return (
         ChainRule((), MapMark(src_set(family), "dst,dst"), note),
         ChainRule((), SaveMark(scene.lanes.field.mask), note),
+    )
+
+
+def _not_published(family: int) -> Chain:
+    """Return what becomes of flows that others' DNAT sends where no published port leads: what filter says, too.
+
+    The host's own flow has its tenant's mark when its first packet is sent again.
+    """
+    return (
+        ChainRule((FromLocal(),), Verdict.RETURN, comment("-", "host")),
+        ChainRule((InSet(allow_set(family), "dst,dst,src"),), Verdict.RETURN, comment("-", "allow")),
+        ChainRule((InSet(src_set(family), "src,dst"),), Verdict.RETURN, comment("-", "home")),
+        ChainRule((), Verdict.DROP, comment("-", "not-published")),
     )

@@ -37,6 +37,9 @@ BEGINNING = "LANEWAY-NEW"
 HOSTS_FLOW = f"{BEGINNING}.HOST"
 """Those of the host's own to a tenant."""
 
+NOT_PUBLISHED = f"{BEGINNING}.NOT-PUBLISHED"
+"""Those that others' DNAT sends to a tenant, where no published port leads."""
+
 DNAT = "LANEWAY-DNAT"
 SNAT = "LANEWAY-SNAT"
 OWN_SNAT = "LANEWAY-OWN-SNAT"
@@ -66,6 +69,7 @@ USER = "LANEWAY-USER"
 """The operator's own chains, in filter and in mangle: made once, never flushed."""
 
 CROSS = "_crossing"
+INSIDE = "_inside"
 
 
 def src_set(family: int) -> str:
@@ -84,8 +88,8 @@ def allow_set(family: int) -> str:
 
 
 def inside_set(family: int) -> str:
-    """Return the set of the workloads' ports that published ports lead to."""
-    return f"lw-pub{family}-_inside"
+    """Return the set of the workloads' addresses and ports that published ports lead to."""
+    return f"lw-pub{family}-{INSIDE}"
 
 
 def host_set(family: int) -> str:

@@ -90,7 +90,9 @@ def _inside(resident: Resident) -> Iterator[tuple[SetEntry, None]]:
     for workload in resident.tenant.workloads:
         for family in FAMILIES:
             address = next((each for each in workload.addresses if each.version == family), None)
-            for publish in workload.publish if address is not None else ():
+            if address is None:
+                continue
+            for publish in workload.publish:
                 if publish.host is None or publish.host.version == family:
                     protocol = PROTOCOL_NUMBERS[publish.protocol]
                     for port in range(publish.ports.first, publish.ports.last + 1):

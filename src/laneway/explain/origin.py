@@ -5,7 +5,7 @@ from __future__ import annotations
 from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING, NamedTuple
 
-from laneway.compile.names import allow_set, host_set, net_set, src_set
+from laneway.compile.names import allow_set, host_set, inside_set, net_set, src_set
 from laneway.explain.hop import Hop, InChain, OnWay
 from laneway.explain.packet import ICMP, TCP
 from laneway.lanes.allocate import table_names
@@ -31,6 +31,8 @@ REFUSED = "refused"
 """What stands for the uplink in the mark of what a class refuses."""
 
 PROTOCOLS = {"tcp": TCP, "udp": 17}
+
+_INSIDE = frozenset(map(inside_set, FAMILIES))
 
 
 def below(source: Source, *path: str | int) -> Source:
@@ -152,11 +154,15 @@ class Origins:
         return next((below(tenant.source, key, at) for tenant, key, at in self._holding(prefix.address)), None)
 
     def publish_of(self, entry: SetEntry) -> tuple[Tenant, Workload, Publish] | None:
-        """Return what is published at the address, protocol and port of an entry."""
+        """Return what is published at the address, protocol and port of an entry, or leads there."""
+        inside = entry.set in _INSIDE
         for tenant in self.policy.tenants:
             for workload in tenant.workloads:
+                if inside and ip_address(entry.net.address) not in workload.addresses:
+                    continue
                 for each in workload.publish:
-                    if PROTOCOLS[each.protocol] == entry.protocol and entry.port in each.host_ports:
+                    ports = each.ports if inside else each.host_ports
+                    if PROTOCOLS[each.protocol] == entry.protocol and entry.port in ports:
                         return tenant, workload, each
         return None
 

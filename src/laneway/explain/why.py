@@ -80,6 +80,11 @@ class _Advice:
                 yield from self._wall()
             case "host" | "no-lane" | "others-gateway":
                 yield from self._host(what)
+            case "not-published":
+                yield (
+                    "a rule of others' sends a published port where laneway publishes none: take that rule away, "
+                    "or publish another port"
+                )
             case "not-a-router":
                 yield (
                     "the host is no router for others' networks, as before laneway: publish a port of a workload, "

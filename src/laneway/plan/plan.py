@@ -14,7 +14,7 @@ from __future__ import annotations
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from laneway.compile.names import DNAT, ISOLATE, USER, net_set, src_set
+from laneway.compile.names import DNAT, ISOLATE, USER, inside_set, net_set, src_set
 from laneway.compile.sysctls import FORWARD6, flipped_by, left_otherwise
 from laneway.plan.diff import Delta, diff
 from laneway.plan.implied import without_links
@@ -72,6 +72,7 @@ _BEFORE_ROUTES = frozenset((XtTable.FILTER, XtTable.NAT, XtTable.RAW))
 
 _PREFIXES = frozenset(map(net_set, FAMILIES))
 _HOMES = frozenset(map(src_set, FAMILIES))
+_INSIDE = frozenset(map(inside_set, FAMILIES))
 
 _WITH_MORE = frozenset(("fib_rules", "entries", "routes"))
 """Kinds of objects that somebody can have given more than laneway gives them."""
@@ -99,7 +100,7 @@ def _made(deltas: Mapping[str, Delta[Any, Any]], our_links: set[str]) -> Iterato
     look_ups, ladder = _parted(made["fib_rules"], lambda step: step.key.action == RuleAction.LOOKUP)
     walls, chains = _parted(made["chains"], lambda step: _stands_first(step.key.table, step.key.name))
     gates, jumps = _parted(made["jumps"], lambda step: _stands_first(step.key.table, step.key.chain))
-    refusals, entries = _parted(made["entries"], _only_refuses)
+    refusals, entries = _parted(made["entries"], _stands_with_walls)
     # With every IPv6 rule the kernel walks all IPv6 tables and routes (fib6_rules.c), with every link that comes up all
     # tables. A look-up makes its table, an address its routes: so the look-ups come between them, and the others before
     # there is anything to walk. Until it has routes a lane is closed.
@@ -127,7 +128,7 @@ def _gone(deltas: Mapping[str, Delta[Any, Any]]) -> list[Step]:
         steps = [Step(Op.DELETE, kind, key, value) for key, value in deltas[kind].delete.items()]
         # Backwards, also those of one rank: of routes that are alike, the last first.
         gone[kind] = sorted((step for step in steps if not _kept(step)), key=_creation_rank)[::-1]
-    refusals, entries = _parted(gone["entries"], _only_refuses)
+    refusals, entries = _parted(gone["entries"], _stands_with_walls)
     publishing, jumps = _parted(gone["jumps"], lambda step: step.key.chain == DNAT)
     gone |= {"entries": [*entries, *publishing], "jumps": jumps, "sets": [*refusals, *gone["sets"]]}
     return [step for kind in DELETE_ORDER for step in gone[kind]]
@@ -138,9 +139,12 @@ def _stands_first(table: XtTable, chain: str) -> bool:
     return (table in _BEFORE_ROUTES and not chain.startswith(DNAT)) or chain.startswith((ISOLATE, USER))
 
 
-def _only_refuses(step: Step) -> bool:
-    """Return whether a set's entry is part of a wall: what is for a tenant's prefix leaves by no uplink."""
-    return step.key.set in _PREFIXES
+def _stands_with_walls(step: Step) -> bool:
+    """Return whether a set's entry is asked by the walls, and brings no packet anywhere by itself.
+
+    What is for a tenant's prefix leaves by no uplink; what is for a published port passes while its rules are replaced.
+    """
+    return step.key.set in _PREFIXES or step.key.set in _INSIDE
 
 
 def _creation(kind: str, delta: Delta[Any, Any]) -> Iterator[Step]:

@@ -84,7 +84,10 @@ class Forwarded(NamedTuple):
             return (
                 f"{self.door.text}, and {where} before laneway's does: nothing that comes by {by} reaches the workload"
             )
-        return f"{self.door.text}, and {where}: what comes by {by} reaches the workload"
+        return (
+            f"{self.door.text}, and {where}: what comes by {by} goes where the first of the two rules sends it, "
+            "and reaches the workload only if that is laneway's"
+        )
 
 
 def forwarded_ports(policy: PolicySet, foreign: Foreign) -> Iterator[Forwarded]:
