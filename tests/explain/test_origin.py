@@ -70,6 +70,8 @@ def test_each_step_in_has_its_line(here: Ground) -> None:
         ("nat PREROUTING", 'publish = ["8080:80/tcp"]'),
         ("ip rule", 'uplinks = ["north", "south"]'),
         ("route", 'subnets = ["10.20.0.0/24", "fd20::/64"]'),
+        ("filter FORWARD", 'publish = ["8080:80/tcp"]'),
+        ("mangle POSTROUTING", 'publish = ["8080:80/tcp"]'),
     ]
 
 
