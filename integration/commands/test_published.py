@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
 import sys
 import time
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
-from integration.commands.conftest import PROVIDER, PROVIDER6, answering, inside, script
+from integration.commands.conftest import PROVIDER, PROVIDER6, inside
 from integration.commands.listening import hearing
-from integration.commands.test_isolation import (
-    ACCEPTS,
-    APP,
-    ASKS,
-    BOTH,
-    HOST,
-    NO_RULES,
-    OTHER,
-    WEB,
-    on_both,
-    sends,
-    write,
-)
+from integration.commands.test_isolation import ACCEPTS, APP, BOTH, HOST, NO_RULES, OTHER, WEB, on_both, write
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from integration.commands.conftest import Laneway
     from integration.throwaway import Throwaway
 
@@ -48,13 +41,62 @@ uplinks = ["north"]
 [tenants.globex.workloads.app]
 addresses = ["10.30.0.10", "fd30::10"]
 """
-SENT_ON = "-p udp --dport {port} -j DNAT --to {to}"
-_TWICE = """
-import socket, sys
-to, port = sys.argv[1], int(sys.argv[2])
-one = socket.socket(socket.AF_INET6 if ":" in to else socket.AF_INET, socket.SOCK_DGRAM)
-for attempt in range(2):
-    one.sendto(b"x", (to, port))
+NATIVE = """
+table {family} others {{
+    chain first {{
+        type nat hook prerouting priority -110
+        udp dport 9006 dnat to {to}
+    }}
+}}
+"""
+
+# Two of each, for what is sent again before it is answered is known to conntrack.
+_SENDS = """
+import json, socket, sys
+for to, port in json.loads(sys.argv[1]):
+    one = socket.socket(socket.AF_INET6 if ":" in to else socket.AF_INET, socket.SOCK_DGRAM)
+    for attempt in range(2):
+        try:
+            one.sendto(b"x", (to, port))
+        except OSError:
+            pass
+"""
+_ANSWERS = """
+import json, select, socket, sys
+ears = []
+for address, port in json.loads(sys.argv[1]):
+    ears.append(socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM))
+    ears[-1].bind((address, port))
+print("ready", flush=True)
+while True:
+    for ear in select.select(ears, [], [])[0]:
+        try:
+            ear.sendto(b"here", ear.recvfrom(9)[1])
+        except OSError:
+            pass
+"""
+_ASKS = """
+import json, select, socket, sys, time
+waiting = {}
+for number, (to, port) in enumerate(json.loads(sys.argv[1])):
+    one = socket.socket(socket.AF_INET6 if ":" in to else socket.AF_INET, socket.SOCK_DGRAM)
+    one.connect((to, port))
+    waiting[one] = number
+for attempt in range(4):  # an IPv6 neighbour may be found late
+    for one in waiting:
+        try:
+            one.send(b"?")
+        except OSError:
+            pass
+    until = time.monotonic() + 0.7
+    while waiting and (left := until - time.monotonic()) > 0:
+        for one in select.select(list(waiting), [], [], left)[0]:
+            try:
+                one.recv(9)
+                del waiting[one]
+            except OSError:
+                pass
+print(json.dumps(sorted(waiting.values())))
 """
 
 
@@ -67,20 +109,44 @@ def send_on(host: Throwaway, chain: str, port: int, to: dict[int, str], its: int
     variant, _, hook = chain.partition(" ")
     for family, tool in ((4, "iptables"), (6, "ip6tables")):
         target = at(to[family], its) if its else to[family]
-        host.sh(f"{tool}-{variant} -t nat -I {hook or 'PREROUTING'} {SENT_ON.format(port=port, to=target)}")
+        rule = f"-t nat -I {hook or 'PREROUTING'} -p udp --dport {port} -j DNAT --to {target}"
+        host.sh(f"{tool}-{variant} {rule}")
 
 
-def answered(host: Throwaway, asker: str | None, address: str, port: int) -> bool:
-    return host.run([*inside(asker), *script(ASKS, address, port)]).stdout.strip() == "here"
+def send_on_native(host: Throwaway, to: dict[int, str]) -> None:
+    for family, name in ((4, "ip"), (6, "ip6")):
+        host.run(["nft", "-f", "-"], input=NATIVE.format(family=name, to=to[family]))
+
+
+def sends(host: Throwaway, netns: str | None, to: Iterable[tuple[str, int]]) -> None:
+    host.run([*inside(netns), sys.executable, "-c", _SENDS, json.dumps(list(to))])
+
+
+@contextmanager
+def answering(host: Throwaway, netns: str, at: Iterable[tuple[str, int]]) -> Iterator[None]:
+    """Have a workload answer every datagram to any of these."""
+    argv = [*host.prefix, *inside(netns), sys.executable, "-c", _ANSWERS, json.dumps(list(at))]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE) as server:
+        assert server.stdout is not None
+        server.stdout.readline()
+        try:
+            yield
+        finally:
+            server.kill()
+
+
+def unanswered(host: Throwaway, netns: str | None, to: list[tuple[str, int]]) -> list[tuple[str | None, str, int]]:
+    """Return which of these do not answer somebody, who asks all at once."""
+    silent = json.loads(host.run([*inside(netns), sys.executable, "-c", _ASKS, json.dumps(to)]).stdout)
+    return [(netns, *to[each]) for each in silent]
 
 
 def stray(host: Throwaway) -> list[tuple[str, str]]:
     """Return who is heard in globex, having asked for ports that acme publishes."""
+    asked = [(HOST[family], port) for family in BOTH for port in (9001, 9002, 9006)]
     with hearing(host, "globex-app") as app, hearing(host, "provider") as provider:
-        for family in BOTH:
-            for port in (9001, 9002):
-                for asker in ("acme-web", "provider"):
-                    sends(host, asker, HOST[family], port)
+        for asker in ("acme-web", "acme-db", "provider"):
+            sends(host, asker, asked)
         time.sleep(0.3)
         heard = [*((each.source, each.to) for each in app()), *((each.source, each.to) for each in provider())]
     return [
@@ -90,22 +156,24 @@ def stray(host: Throwaway) -> list[tuple[str, str]]:
 
 def refused_wanted(host: Throwaway) -> list[tuple[str | None, str, int]]:
     """Return what is not answered of what must be: published ports for whoever asks, `allow`, others' ways home."""
-    asked: list[tuple[str, str | None, str, int, int]] = []
-    for family in BOTH:
-        asked += [("acme-web", asker, HOST[family], 8080, 80) for asker in ("provider", "globex-app", None, "acme-db")]
-        asked += [("acme-web", "acme-web", HOST[family], 8080, 80)]
-        asked += [("acme-web", asker, HOST[family], 9005, 9005) for asker in ("provider", "globex-app")]
-        asked += [("acme-web", asker, HOST[family], 7000, 70) for asker in ("provider", "globex-app")]
-        asked += [("globex-app", "acme-web", APP[family], 5432, 5432)]
+    wanted: dict[str | None, list[tuple[str, int]]] = {
+        "provider": [(HOST[family], port) for family in BOTH for port in (8080, 9005, 7000)],
+        "globex-app": [(HOST[family], port) for family in BOTH for port in (8080, 9005, 7000)],
+        None: [(HOST[family], 8080) for family in BOTH],
+        "acme-db": [(HOST[family], 8080) for family in BOTH],
         # Where others send them on: to what the tenant may reach anyhow, and to another workload of its own.
-        asked += [("globex-app", "acme-web", HOST[family], 9003, 5432), ("acme-db", "acme-web", HOST[family], 9004, 77)]
-    homes = {"acme-web": WEB, "acme-db": DB, "globex-app": APP}
-    failed: list[tuple[str | None, str, int]] = []
-    for answerer, asker, address, port, inner in asked:
-        with answering(host, answerer, homes[answerer][6 if ":" in address else 4], inner):
-            if not answered(host, asker, address, port):
-                failed.append((asker, address, port))
-    return failed
+        "acme-web": [(HOST[family], port) for family in BOTH for port in (8080, 9003, 9004)]
+        + [(APP[family], 5432) for family in BOTH],
+    }
+    answers = {
+        "acme-web": [(WEB[family], port) for family in BOTH for port in (80, 9005, 70)],
+        "acme-db": [(DB[family], 77) for family in BOTH],
+        "globex-app": [(APP[family], 5432) for family in BOTH],
+    }
+    with ExitStack() as servers:
+        for netns, ports in answers.items():
+            servers.enter_context(answering(host, netns, ports))
+        return [each for asker, to in wanted.items() for each in unanswered(host, asker, to)]
 
 
 def test_what_others_dnat_makes_of_a_published_port(router: Throwaway, laneway: Laneway, variant: str) -> None:
@@ -114,6 +182,7 @@ def test_what_others_dnat_makes_of_a_published_port(router: Throwaway, laneway: 
     send_on(router, OTHER[variant], 9002, APP)
     write(router, POLICY)
     laneway("apply", "/run/policy.toml")
+    send_on_native(router, APP)
     send_on(router, variant, 9001, APP)
     send_on(router, variant, 9003, APP, 5432)
     send_on(router, variant, 9004, DB, 77)
@@ -123,8 +192,7 @@ def test_what_others_dnat_makes_of_a_published_port(router: Throwaway, laneway: 
     assert refused_wanted(router) == []
     with hearing(router, "globex-app") as app:
         # The host is not kept from any tenant, nor is what it sends again before it is answered.
-        for family in BOTH:
-            router.run([sys.executable, "-c", _TWICE, HOST[family], "9009"])
+        sends(router, None, [(HOST[family], 9009) for family in BOTH])
         time.sleep(0.3)
         hosts = [each.source for each in app() if each.source in HOST.values()]
     assert sorted(hosts) == sorted([*HOST.values()] * 2)
