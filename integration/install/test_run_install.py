@@ -50,8 +50,8 @@ def test_the_program_needs_nothing_of_the_clone(installed: Throwaway) -> None:
 
 
 def test_manual_pages_are_well_formed(installed: Throwaway) -> None:
-    pages = installed.sh(f"find {PREFIX}/share/man -name '*.[58]' | sort").split()
-    assert {Path(each).name for each in pages} >= {"laneway.8", "laneway-apply.8", "laneway.toml.5"}
+    pages = installed.sh(f"find {PREFIX}/share/man -name '*.[578]' | sort").split()
+    assert {Path(each).name for each in pages} >= {"laneway.8", "laneway-apply.8", "laneway.toml.5", "laneway-limits.7"}
 
     for page in pages:
         done = installed.run(["env", "LC_ALL=C.UTF-8", "MANWIDTH=78", "man", "--warnings", "-l", page])

@@ -1,4 +1,7 @@
-"""Manual pages say all that `--help` and the schema say; that they are well formed is tested in integration/install."""
+"""Manual pages say all that `--help`, the schema and the topics say.
+
+That they are well formed is tested in integration/install.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +53,8 @@ def test_every_key_of_a_policy_is_in_its_page() -> None:
     assert [key for key in missing if f"[{key}" not in text] == []
     assert '.SH "[tenants.NAME.workloads.NAME]"' in text
     assert '.SH "[[tenants.NAME.allow]]"' in text
-    assert '(string; default: "20000\\-85535")' in text
+    shown = " ".join(text.split())
+    assert 'Ids of the routing tables. (string; default: "20000\\-85535"; example: "30000\\-39999")' in shown
 
 
 @pytest.mark.parametrize(
@@ -79,7 +83,8 @@ def test_what_a_prefix_gets_is_read_there() -> None:
 
     assert system - local == {"share/zsh/vendor-completions/_laneway", "lib/NetworkManager/conf.d/laneway.conf"}
     assert local - system == {"share/zsh/site-functions/_laneway"}
-    assert {"share/man/man8/laneway-apply.8", "share/man/man5/laneway.toml.5"} <= local
+    pages_of = {"man8/laneway-apply.8", "man5/laneway.toml.5", "man7/laneway-limits.7"}
+    assert {f"share/man/{each}" for each in pages_of} <= local
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
@@ -90,6 +95,7 @@ def test_completion_asks_laneway(shell: str) -> None:
 def test_a_build_of_the_same_source_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "86400")
 
-    pages_of = [text for path, text in shared_files("/usr", "/usr/bin/laneway") if path.endswith(".8")]
+    pages_of = [text for path, text in shared_files("/usr", "/usr/bin/laneway") if path.endswith((".5", ".7", ".8"))]
 
+    assert len(pages_of) > 30
     assert all(" 1970-01-02 " in text.splitlines()[0] for text in pages_of)

@@ -1,4 +1,4 @@
-"""The examples are policies, and the wrong one is wrong in the ways that the README shows."""
+"""The examples are policies, and the wrong one is wrong in the ways that the README begins to show."""
 
 from __future__ import annotations
 

@@ -12,7 +12,8 @@ import jsonschema
 import pytest
 from hypothesis import given
 
-from laneway.policy.schema import schema
+from laneway.policy import examples
+from laneway.policy.schema import keys, schema
 from tests.strategies import documents
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "policies").rglob("*.toml"))
@@ -91,3 +92,12 @@ def test_patterns_are_the_same_for_other_regex_engines() -> None:
 
     assert patterns
     assert not [each for each in patterns if "(?P" in each or "++" in each or r"\A" in each]
+
+
+def test_every_key_has_an_example_that_is_valid() -> None:
+    found = dict(keys(schema()))
+
+    assert set(found) == set(examples.EXAMPLES)
+    for path, value in found.items():
+        validator = jsonschema.Draft202012Validator({**value, "$defs": schema()["$defs"]})
+        assert [list(validator.iter_errors(each)) for each in value["examples"]] == [[]], path

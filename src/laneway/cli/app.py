@@ -17,13 +17,14 @@ if TYPE_CHECKING:
 
 VERBS: Final = (
     *("check", "compile", "plan", "apply", "confirm", "rollback", "history", "destroy"),
-    *("status", "verify", "explain", "map", "doctor", "exec", "lab", "schema", "service", "version"),
+    *("status", "verify", "explain", "map", "doctor", "exec", "lab", "schema", "service", "help", "version"),
 )
 """The commands in the order of `--help`; each is a module of this package with a function `register(app)`."""
 
 FIRST_STEPS: Final = (
     "First: `laneway lab FILE` tries a policy without touching the host. Then: doctor, check, plan, "
-    "`apply --confirm-within 60s`, confirm, status. The format of policy files: `man laneway.toml`."
+    "`apply --confirm-within 60s`, confirm, status. `laneway help` lists the pages of the manual, the keys of a policy "
+    "among them."
 )
 JSON_ANSWERS: Final = "With --json an answer has `ok`, and a failure `error` with its kind."
 

@@ -29,6 +29,7 @@ ROOM: Final = 4096
 RED: Final = "31"
 GREEN: Final = "32"
 YELLOW: Final = "33"
+BOLD: Final = "1"
 DIM: Final = "2"
 
 

@@ -1,7 +1,8 @@
 """The files that come with laneway: manual pages, completions and units, written below a directory.
 
 `python -m laneway.cli.shared_files DIRECTORY --prefix /usr/local --command /usr/local/bin/laneway` is what
-`./run install` and `./run deb` call. Nothing of it is kept by hand: it is made of the commands' own help.
+`./run install` and `./run deb` call. Nothing of it is kept by hand: it is made of the commands' own
+help, the schema and the pages of `laneway help`.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from laneway import __version__
-from laneway.manual import commands, policy
+from laneway.manual import commands, policy, topics
 from laneway.manual.commands import Command
 from laneway.manual.roff import About
 from laneway.policy.schema import schema
@@ -46,7 +47,7 @@ def main() -> None:
 def shared_files(prefix: str, command: str) -> Iterator[tuple[str, str]]:
     """Yield path and text of each file below the prefix."""
     about = About(__version__, _date())
-    for page in (*commands.pages(whole_command(), about), policy.page(schema(), about)):
+    for page in (*commands.pages(whole_command(), about), policy.page(schema(), about), *topics.pages(about)):
         yield f"share/man/{page.file}", page.text
     # /usr belongs to distributions, which have a place of their own for what packages bring.
     zsh = "vendor-completions" if prefix == "/usr" else "site-functions"

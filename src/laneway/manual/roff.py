@@ -62,6 +62,12 @@ def entry(term: str, text: str) -> str:
     return f".TP\n\\fB{_escaped(term)}\\fR\n{inline(text)}"
 
 
+def verbatim(lines: Iterable[str]) -> str:
+    """Return lines that are shown as they are."""
+    shown = (_guarded(_escaped(each)) for each in lines)
+    return "\n".join([".PP", ".EX", *shown, ".EE"])
+
+
 def inline(text: str) -> str:
     """Return text in which what stands in backticks is bold, in lines of a length that editors like."""
     bold = _CODE.sub(lambda found: f"\\fB{found[1]}\\fR", _escaped(text))

@@ -6,10 +6,14 @@ its tenant's subnets, say) only loading it tells.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from laneway.policy import classes, expects, host, routes, services
+from laneway.policy.examples import EXAMPLES
 from laneway.policy.names import MAX_INTERFACE, MAX_NAME, MAX_UPLINK_NAME, NAME
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 Schema = dict[str, Any]
 
@@ -21,6 +25,28 @@ RANGE_PATTERN = r"^[0-9]{1,10}\s*-\s*[0-9]{1,10}$"
 
 def schema() -> Schema:
     """Return the JSON Schema of a policy file."""
+    found = _schema()
+    for path, value in keys(found):
+        value["examples"] = [EXAMPLES[path]] if path in EXAMPLES else []
+    return found
+
+
+def keys(table: Schema, path: str = "") -> Iterator[tuple[str, Schema]]:
+    """Yield the path and the schema of each key that holds a value, no table, of a table and of those in it."""
+    for key, value in table["properties"].items():
+        here = f"{path}.{key}".lstrip(".")
+        named, items = value.get("additionalProperties"), value.get("items", {})
+        if "properties" in value:
+            yield from keys(value, here)
+        elif isinstance(named, dict) and "properties" in named:
+            yield from keys(named, f"{here}.NAME")
+        elif "properties" in items:
+            yield from keys(items, here)
+        else:
+            yield here, value
+
+
+def _schema() -> Schema:
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "laneway policy",
@@ -156,9 +182,9 @@ def _workload() -> Schema:
 def _route() -> Schema:
     table = _table(
         {
-            "to": {"$ref": "#/$defs/prefix"},
+            "to": {"description": "The destination.", "$ref": "#/$defs/prefix"},
             "via": {"description": "A router on the tenant's bridge.", "$ref": "#/$defs/address"},
-            "type": {"description": "How the destination is refused.", "enum": list(routes.KINDS)},
+            "type": {"description": "How the destination is refused, in place of `via`.", "enum": list(routes.KINDS)},
         },
         required=["to"],
     )
@@ -168,10 +194,13 @@ def _route() -> Schema:
 def _class() -> Schema:
     table = _table(
         {
-            "name": {"$ref": "#/$defs/name"},
+            "name": {"description": "What messages and maps call the class.", "$ref": "#/$defs/name"},
             "match": _packets(),
-            "uplink": {"$ref": "#/$defs/uplink"},
-            "action": {"description": "What becomes of them instead.", "enum": list(classes.ACTIONS)},
+            "uplink": {"description": "The uplink these packets leave by.", "$ref": "#/$defs/uplink"},
+            "action": {
+                "description": "What happens to them instead, in place of `uplink`.",
+                "enum": list(classes.ACTIONS),
+            },
         },
         required=["name", "match"],
     )
@@ -234,12 +263,21 @@ def _expect() -> Schema:
                 "A workload as TENANT/WORKLOAD, or an address outside.",
                 f"^(?:{name}/{name}|{IPV4_PATTERN}|{IPV6_PATTERN})$",
             ),
-            "to": {"$ref": "#/$defs/address"},
-            "protocol": {"enum": list(expects.PROTOCOLS), "default": "tcp"},
-            "port": {"type": "integer", "minimum": 1, "maximum": services.MAX_PORT},
+            "to": {"description": "The destination.", "$ref": "#/$defs/address"},
+            "protocol": {
+                "description": "The protocol of the packet.",
+                "enum": list(expects.PROTOCOLS),
+                "default": "tcp",
+            },
+            "port": {
+                "description": "The destination port, of tcp and udp.",
+                "type": "integer",
+                "minimum": 1,
+                "maximum": services.MAX_PORT,
+            },
             "arrives": {"description": "The uplink that a packet from outside comes in by.", "$ref": "#/$defs/uplink"},
             "uplink": {"description": "The uplink by which it is delivered.", "$ref": "#/$defs/uplink"},
-            "result": {"enum": list(expects.RESULTS)},
+            "result": {"description": "What happens to it, in place of `uplink`.", "enum": list(expects.RESULTS)},
         },
         required=["from", "to"],
     )
