@@ -41,7 +41,7 @@ error = struct.pack(">BBHI", 3, 3, 0, 0) + quoted
 error = error[:2] + struct.pack(">H", summed(error)) + error[4:]
 socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP).sendto(error, (sys.argv[1], 0))
 """
-_HEARS = """
+HEARS = """
 import socket, sys
 one = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
 one.settimeout(2)
@@ -71,14 +71,14 @@ def test_an_error_about_a_flow_of_anothers_goes_nowhere(
         router.sh("ip -n provider route add 10.0.0.0/8 via 192.0.2.2")
         assert gets(router, "203.0.113.9", 80, "here")
 
-    with talking([*router.prefix, *inside("provider"), sys.executable, "-c", _HEARS]) as provider:
+    with talking([*router.prefix, *inside("provider"), sys.executable, "-c", HEARS]) as provider:
         assert provider() == "ready"
         router.run([*inside(sender), *forged("203.0.113.9", "10.20.0.10", (80, 5555))])
 
         assert provider() == heard
 
 
-_FORGED6 = """
+FORGED6 = """
 import socket, struct, sys
 source, to = (socket.inet_pton(socket.AF_INET6, each) for each in sys.argv[1:3])
 quoted = struct.pack(">IHBB", 6 << 28, 8, 17, 64) + source + to
@@ -88,7 +88,7 @@ one.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"eth0")
 one.bind((sys.argv[3], 0, 0, socket.if_nametoindex("eth0")))
 one.sendto(struct.pack(">BBHI", 1, 4, 0, 0) + quoted, (sys.argv[1], 0))
 """
-_HEARS6 = """
+HEARS6 = """
 import socket, struct, sys
 one = socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6)
 one.setsockopt(socket.IPPROTO_ICMPV6, 1, struct.pack("=8I", 0xFFFFFFFD, *[0xFFFFFFFF] * 7))  # ICMP6_FILTER: type 1
@@ -124,9 +124,9 @@ def test_an_ipv6_error_about_a_flow_of_anothers_goes_nowhere(
         assert gets(router, "2001:db8:ffff::9", 80, "here")
 
     address = address or router.sh(_LINK_LOCAL.format(sender)).split()[3].partition("/")[0]
-    with talking([*router.prefix, *inside("provider"), sys.executable, "-c", _HEARS6]) as provider:
+    with talking([*router.prefix, *inside("provider"), sys.executable, "-c", HEARS6]) as provider:
         assert provider() == "ready"
-        forgery = [sys.executable, "-c", _FORGED6, "2001:db8:ffff::9", "fd20::10", address]
+        forgery = [sys.executable, "-c", FORGED6, "2001:db8:ffff::9", "fd20::10", address]
         router.run([*inside(sender), *forgery])
 
         assert provider() == heard
@@ -216,7 +216,7 @@ def test_no_tenant_is_heeded_about_flows_of_the_hosts_own(router: Throwaway, lan
     router.sh(PROVIDER + PROVIDER6)
     apply(laneway, policy(publish='["5353:53/udp"]'))
     link_local = router.sh(_LINK_LOCAL.format("acme-web")).split()[3].partition("/")[0]
-    own, six = "2001:db8:a::2", [sys.executable, "-c", _FORGED6]
+    own, six = "2001:db8:a::2", [sys.executable, "-c", FORGED6]
 
     with answering(router, "provider", "203.0.113.9", 80):
         heard = [what_comes(router, "203.0.113.9", 80, *forged("192.0.2.2", "203.0.113.9", (5555, 80)))]

@@ -18,6 +18,7 @@ from integration.commands.conftest import (
     policy,
     talking,
 )
+from integration.commands.test_forged import FORGED6, HEARS, HEARS6, forged
 
 if TYPE_CHECKING:
     from integration.commands.conftest import Laneway
@@ -85,6 +86,41 @@ def test_nobody_there_speaks_as_a_tenant_in_a_flow_that_is_known(
         router.run(says("management", acme, globex, "5432", "another"))
 
         assert database() == "acme"
+
+
+@pytest.mark.parametrize(
+    ("six", "acme", "globex", "peer"),
+    [
+        pytest.param(False, "10.20.0.10", "10.30.0.10", "203.0.113.9", id="IPv4"),
+        pytest.param(True, "fd20::10", "fd30::10", "2001:db8:ffff::9", id="IPv6"),
+    ],
+)
+def test_no_error_from_there_reaches_a_tenant(
+    router: Throwaway, laneway: Laneway, acme: str, globex: str, peer: str, *, six: bool
+) -> None:
+    router.sh(PROVIDER + PROVIDER6 + _MANAGEMENT + "ip -n provider route add 10.0.0.0/8 via 192.0.2.2")
+    apply(laneway, policy() + ALLOW)
+    with answering(router, "provider", peer, 80), answering(router, "globex-db", globex, 5432):
+        assert gets(router, peer, 80, "here")
+        assert gets(router, globex, 5432, "here")
+
+    def error(sender: str, to: str, port: int) -> list[str]:
+        if not six:
+            return [*inside(sender), *forged(acme, to, (5555, port))]
+        link, own = {"provider": ("provider0", "2001:db8:a::1"), "management": ("provider1", "2001:db8:b::1")}[sender]
+        script = FORGED6.replace("eth0", link)
+        return [*inside(sender), sys.executable, "-c", script, acme, to, own, "5555", str(port)]
+
+    hears = [*router.prefix, *inside("acme-web"), sys.executable, "-c", HEARS6 if six else HEARS]
+    with talking(hears) as web:
+        assert web() == "ready"
+        router.run(error("management", peer, 80))
+        router.run(error("management", globex, 5432))
+        assert web() == "nothing"
+    with talking(hears) as web:
+        assert web() == "ready"
+        router.run(error("provider", peer, 80))
+        assert web() == ("1" if six else "3")
 
 
 @pytest.mark.parametrize(("acme", "gateway"), [("10.20.0.10", "10.20.0.1"), ("fd20::10", "fd20::1")])

@@ -12,6 +12,7 @@ from laneway.compile.names import (
     CROSS,
     FORGED,
     FROM,
+    FROM_RELATED,
     IN,
     KNOWN,
     MARK,
@@ -91,7 +92,8 @@ def mark_packets(scene: Scene, state: HostState) -> None:
         chains: dict[ChainKey, Chain] = {
             ChainKey(family, XtTable.MANGLE, MARK): tuple(_mark(scene, family)),
             ChainKey(family, XtTable.MANGLE, KNOWN): _known(family),
-            ChainKey(family, XtTable.MANGLE, RELATED): _related(scene, family),
+            ChainKey(family, XtTable.MANGLE, RELATED): tuple(_related(scene, family)),
+            ChainKey(family, XtTable.MANGLE, FROM_RELATED): _from_related(scene, family),
             ChainKey(family, XtTable.MANGLE, FROM): tuple(_from_tenants(scene, family)),
             ChainKey(family, XtTable.MANGLE, IN): tuple(_arrivals(scene, family)),
             ChainKey(family, XtTable.MANGLE, OUT): _answers(scene, family),
@@ -155,16 +157,37 @@ def _mark(scene: Scene, family: int) -> Iterator[ChainRule]:
 
 
 def _known(family: int) -> Chain:
-    # Somebody else who speaks as a tenant in a flow that the tenant began, by an uplink or by any other link. Answers
-    # to it are not asked.
-    begins = (CtDirection("ORIGINAL"), InSet(net_set(family), "src"))
+    # A tenant's own get here only when they are related.
     return (
-        ChainRule((TENANTS,), Jump(RELATED, goto=True), comment("-", "related")),
-        ChainRule(begins, Verdict.DROP, comment("-", "tenant-source")),
+        ChainRule((CtState(("RELATED",)),), Jump(RELATED, goto=True), comment("-", "related")),
+        _begun_by_another(family),
     )
 
 
-def _related(scene: Scene, family: int) -> Chain:
+def _begun_by_another(family: int) -> ChainRule:
+    """Return what drops what somebody else says as a tenant in a flow that the tenant began, by an uplink or any link.
+
+    Answers to it are not asked.
+    """
+    begins = (CtDirection("ORIGINAL"), InSet(net_set(family), "src"))
+    return ChainRule(begins, Verdict.DROP, comment("-", "tenant-source"))
+
+
+def _related(scene: Scene, family: int) -> Iterator[ChainRule]:
+    """Yield what drops an ICMP error about a tenant's flow that comes by a link which that flow never takes."""
+    field = scene.lanes.field
+    note = comment("-", "related")
+    yield ChainRule((TENANTS,), Jump(FROM_RELATED, goto=True), note)
+    yield _begun_by_another(family)
+    for way in scene.ways:
+        yield ChainRule((InInterface(way.uplink.interface),), Verdict.RETURN, comment(way.uplink.name, "related"))
+    # The host's own flows may take any link. What crosses between tenants has a mark of the host's, and takes theirs.
+    hosts = (Mark(field.by_owner(HOST_OWNER)), Mark(field.crossing, negated=True))
+    yield ChainRule(hosts, Verdict.RETURN, note)
+    yield ChainRule((), Verdict.DROP, comment("-", "other-link"))
+
+
+def _from_related(scene: Scene, family: int) -> Chain:
     """Return what drops a tenant's ICMP error about a flow of another's.
 
     The kernel takes an error to belong to the flow that it quotes, whoever sends it, so that it would go where that

@@ -13,8 +13,11 @@ FROM = "LANEWAY-FROM"
 KNOWN = "LANEWAY-KNOWN"
 """Packets of flows that have a lane."""
 
-RELATED = "LANEWAY-RELATED"
-"""ICMP errors from tenants about flows that have a lane."""
+RELATED = f"{KNOWN}.RELATED"
+"""ICMP errors about flows that have a lane, and flows that a helper of conntrack expects."""
+
+FROM_RELATED = "LANEWAY-RELATED"
+"""Those from tenants."""
 
 CLASS = "LANEWAY-CLASS"
 CLASS_OF = "LANEWAY-CLASS-OF."
