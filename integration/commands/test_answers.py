@@ -80,7 +80,7 @@ def test_each_kind_of_error_is_one_object_with_a_code_of_its_own(
     router.sh("ip rule add pref 12000 lookup 99; ip link add lwb-acme type bridge; touch /run/laneway.lock")
     conflict = failed(7, "apply", good)
     assert (conflict["kind"], len(conflict["collisions"]) > 0) == ("conflict", True)
-    assert all(each.keys() == {"what", "hint"} for each in conflict["collisions"])
+    assert all(each.keys() == {"kind", "what", "hint"} for each in conflict["collisions"])
     router.sh("ip link del lwb-acme; ip rule del pref 12000")
 
     holding = [*router.prefix, "flock", "/run/laneway.lock", "sh", "-c", "echo held; exec cat"]

@@ -31,14 +31,14 @@ def test_verify_ends_as_plan_does_and_says_the_same(router: Throwaway, laneway: 
     told = laneway("verify", quickstart, code=7)
     answer = laneway.json("verify", quickstart, code=7)
 
-    assert planned.stderr == f"laneway: {WHAT}\n   = hint: {HINT}\n"
+    assert planned.stderr == f"laneway: {WHAT}\n  hint: {HINT}\n"
     assert told.stdout == f"in the way: {WHAT}\n   = hint: {HINT}\n"
     assert told.stderr == (
         "the host is as the policy asks; 3 of 3 expectations hold; "
         "something of others' is in the way of the next change\n"
     )
     assert (answer["holds"], answer["drift"], answer["failed"]) == (False, [], [])
-    assert answer["in_the_way"] == [{"what": WHAT, "hint": HINT}]
+    assert answer["in_the_way"] == [{"kind": "priority-in-use", "what": WHAT, "hint": HINT}]
 
 
 def test_status_names_it_beside_the_drift(router: Throwaway, laneway: Laneway, quickstart: Path) -> None:
@@ -50,7 +50,21 @@ def test_status_names_it_beside_the_drift(router: Throwaway, laneway: Laneway, q
 
     assert told.endswith(f"no drift\nin the way: {WHAT}\n   = hint: {HINT}\n")
     assert (answer["in_sync"], answer["drift"]) == (True, [])
-    assert answer["in_the_way"] == [{"what": WHAT, "hint": HINT}]
+    assert answer["in_the_way"] == [{"kind": "priority-in-use", "what": WHAT, "hint": HINT}]
+
+
+def test_one_reason_hides_no_other(router: Throwaway, laneway: Laneway, quickstart: Path, tmp_path: Path) -> None:
+    laneway("apply", quickstart)
+    router.sh("ip rule add pref 12345 lookup 7")
+    changed = tmp_path / "changed.toml"
+    changed.write_text(f'[host]\nmarks = "0x00ffff00"\n{quickstart.read_text(encoding="utf-8")}', encoding="utf-8")
+
+    refused = laneway.json("plan", "--prune", changed, code=7)["error"]
+    seen = laneway.json("doctor", changed, code=None)["findings"]
+
+    assert [each["kind"] for each in refused["collisions"]] == ["marks-changed", "priority-in-use"]
+    told = [each["what"] for each in seen if each["rule"] == "in-the-way"]
+    assert told == ["host.marks is 0xffff0000 on this host, and would be 0x00ffff00", WHAT]
 
 
 def test_drift_that_cannot_be_mended_is_told_as_that(router: Throwaway, laneway: Laneway, quickstart: Path) -> None:

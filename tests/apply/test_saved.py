@@ -15,7 +15,8 @@ from laneway.apply.target import target
 from laneway.cli import tell
 from laneway.cli.wire import look_back
 from laneway.errors import LanewayError, UsageError
-from laneway.plan.conflicts import collisions, refuse
+from laneway.plan.conflicts.collision import refuse
+from laneway.plan.conflicts.foreign import collisions
 from laneway.plan.plan import plan
 from laneway.policy.model import HostSettings
 from laneway.policy.write import to_toml

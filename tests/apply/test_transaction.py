@@ -17,6 +17,8 @@ from laneway.apply.target import target
 from laneway.apply.transaction import Outcome, RollbackIncomplete, transact
 from laneway.errors import Conflict, HostRefused, StepFailed
 from laneway.lanes.leases import PATH
+from laneway.plan.conflicts.collision import refuse
+from laneway.plan.conflicts.handovers import handovers
 from laneway.plan.plan import plan
 from laneway.plan.steps import Op
 from laneway.policy.model import PolicySet
@@ -35,6 +37,7 @@ ROOT = Path(__file__).parents[2]
 def apply(kernel: FakeKernel, policy: PolicySet) -> Outcome:
     observed = kernel.read()
     aim = target(policy, observed, kernel.facts(["eth0", "eth1"]))
+    refuse(tuple(handovers(observed, aim.desired, aim.lanes)))
     return transact(kernel, desired=aim.desired, observed=observed, field=aim.lanes.field)
 
 
@@ -266,7 +269,12 @@ def test_a_number_does_not_change_hands_while_it_is_in_use() -> None:
     with pytest.raises(Conflict) as refusal:
         apply(kernel, world(acme._replace(id=3), globex._replace(id=2)))
 
-    assert str(refusal.value) == "lane number 17 is tenant acme's on this host, and would be tenant globex's"
+    assert [each["what"] for each in refusal.value.collisions] == [
+        "lane number 17 is tenant acme's on this host, and would be tenant globex's",
+        "lane number 18 is tenant acme's on this host, and would be tenant globex's",
+        "lane number 25 is tenant globex's on this host, and would be tenant acme's",
+        "lane number 26 is tenant globex's on this host, and would be tenant acme's",
+    ]
     assert kernel.read() == before
     apply(kernel, world(acme._replace(id=4), globex._replace(id=3)))
     apply(kernel, world(acme._replace(id=4), globex._replace(id=2)))

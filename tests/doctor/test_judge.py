@@ -9,7 +9,7 @@ import pytest
 
 from laneway.doctor.finding import Finding, Severity
 from laneway.doctor.judge import Besides, judge
-from laneway.plan.conflicts import Collision
+from laneway.plan.conflicts.collision import Collision
 from laneway.policy.model import AUTO, PolicySet
 from laneway.state.diagnosis import Diagnosis, Firewalld, Flusher, LinkSeen, Networkd, StrangeRules, Trial
 from laneway.state.facts import Foreign, ForeignFibRule
@@ -513,7 +513,8 @@ def test_a_table_of_flows_that_is_nearly_full_is_an_error() -> None:
 def test_an_ip_rule_in_the_way_is_moved_behind() -> None:
     text = "12345: from 10.1.0.0/16 lookup 7"
     seen = replace(HEALTHY, foreign=Foreign(fib_rules=(*MAIN, ForeignFibRule(4, 12345, text))))
-    collision = Collision(f"ip rule priorities 10000-19999 (host.priorities) are in use: {text}", "move that rule")
+    what = f"ip rule priorities 10000-19999 (host.priorities) are in use: {text}"
+    collision = Collision("priority-in-use", what, "move that rule", text)
 
     assert only(judge(seen, POLICY, Besides(collisions=(collision,)))) == (
         "in-the-way",

@@ -6,7 +6,8 @@ import pytest
 
 from laneway.apply.target import target
 from laneway.errors import Conflict, Exit
-from laneway.plan.conflicts import collisions, refuse
+from laneway.plan.conflicts.collision import refuse
+from laneway.plan.conflicts.foreign import collisions
 from laneway.policy.model import HostSettings
 from laneway.state.facts import Foreign, ForeignFibRule, ForeignRoute, MarkUse, TableName
 from laneway.state.host import HostState
@@ -21,7 +22,7 @@ def refusal(foreign: Foreign) -> str:
     with pytest.raises(Conflict) as conflict:
         refuse(list(collisions(AIM.desired, foreign, HostSettings(), AIM.lanes.field)))
     assert conflict.value.exit_code == Exit.CONFLICT
-    return str(conflict.value)
+    return f"{conflict.value}\n{conflict.value.hint}"
 
 
 @pytest.mark.parametrize(

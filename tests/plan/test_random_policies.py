@@ -9,6 +9,8 @@ from hypothesis import given, settings
 from laneway.apply.target import target
 from laneway.apply.transaction import Outcome, transact
 from laneway.errors import Conflict
+from laneway.plan.conflicts.collision import refuse
+from laneway.plan.conflicts.handovers import handovers
 from laneway.policy.model import PolicySet
 from laneway.state.chain_text import canonical, parse_rule, rule_text
 from laneway.state.chains import ChainRule
@@ -26,6 +28,7 @@ def host(*several: PolicySet) -> FakeKernel:
 def apply(kernel: FakeKernel, policy: PolicySet) -> Outcome:
     observed = kernel.read()
     aim = target(policy, observed, kernel.facts([uplink.interface for uplink in policy.uplinks]))
+    refuse(tuple(handovers(observed, aim.desired, aim.lanes)))
     return transact(kernel, desired=aim.desired, observed=observed, field=aim.lanes.field)
 
 
@@ -44,15 +47,16 @@ def test_one_policy_after_another_is_as_if_it_had_been_alone(first: PolicySet, s
     kernel = host(first, second)
     apply(kernel, first)
     before = kernel.read()
-    refusal = _refusal(kernel, second)
-    if refusal:
-        # The one reason: a number or a prefix that was somebody's is another's, or the marks are divided anew.
+    refusals = _refusals(kernel, second)
+    if refusals:
+        # A number, a prefix or an interface that was somebody's is another's, or the marks are divided anew.
         kept = r"tenant \S+: id \d+ has been tenant \S+'s since it was applied"
         somebody = r"(tenant \S+|the host)'s"
         handed_over = rf"lane number \d+ is {somebody} on this host, and would be {somebody}"
         read_anew = r"host.marks is 0x\w{8} on this host, and would be 0x\w{8}$"
         passed_on = rf"\S+ is {somebody} on this host, and (\S+, which overlaps it, )?would be {somebody}"
-        assert re.fullmatch(f"{kept}|{handed_over}|{read_anew}|{passed_on}", refusal)
+        renamed = r"uplink \S+ is \S+ on this host, and would be \S+, while tenant \S+ changes .*"
+        assert all(re.fullmatch(f"{kept}|{handed_over}|{read_anew}|{passed_on}|{renamed}", each) for each in refusals)
         assert kernel.read() == before
         return
 
@@ -61,12 +65,12 @@ def test_one_policy_after_another_is_as_if_it_had_been_alone(first: PolicySet, s
         assert kernel.read() == HostState()
 
 
-def _refusal(kernel: FakeKernel, policy: PolicySet) -> str:
+def _refusals(kernel: FakeKernel, policy: PolicySet) -> list[str]:
     try:
         apply(kernel, policy)
     except Conflict as error:
-        return str(error)
-    return ""
+        return [each["what"] for each in error.collisions] or [str(error)]
+    return []
 
 
 @SLOW

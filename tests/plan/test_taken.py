@@ -6,7 +6,8 @@ from ipaddress import ip_address, ip_network
 
 import pytest
 
-from laneway.plan.taken import forwarded_ports, taken_login, taken_ports
+from laneway.plan.conflicts.ssh_ports import ssh_port_conflicts
+from laneway.plan.taken import forwarded_ports, taken_ports
 from laneway.policy.model import PolicySet, Ports, Publish, Tenant, Workload
 from laneway.state.facts import Foreign, ForwardedPort, Listener
 from laneway.state.prefix import prefix
@@ -100,7 +101,7 @@ def test_a_port_that_a_rule_sends_on_before_ours_does() -> None:
 def test_the_port_of_the_login(policy: PolicySet, server: str, port: int, refused: bool) -> None:  # noqa: FBT001  a case
     session = Session(prefix("203.0.113.9"), prefix(server), port)
 
-    found = [each.text for each in taken_login(policy, lambda: None, ON_HOST, lambda: [session])]
+    found = [each.text for each in ssh_port_conflicts(policy, lambda: None, ON_HOST, lambda: [session])]
 
     assert len(found) == refused
     assert all("you are logged in at 192.0.2.2 port 22, and acme/git publishes" in each for each in found)
@@ -109,9 +110,9 @@ def test_the_port_of_the_login(policy: PolicySet, server: str, port: int, refuse
 def test_a_port_that_is_published_already_is_let_alone() -> None:
     session = Session(prefix("203.0.113.9"), prefix("192.0.2.2"), 22)
 
-    assert not list(taken_login(publishing(22), lambda: publishing(22), ON_HOST, lambda: [session]))
-    assert list(taken_login(publishing(22), lambda: publishing(80), ON_HOST, lambda: [session]))
-    assert not list(taken_login(publishing(22), lambda: None, ON_HOST, list))
+    assert not list(ssh_port_conflicts(publishing(22), lambda: publishing(22), ON_HOST, lambda: [session]))
+    assert list(ssh_port_conflicts(publishing(22), lambda: publishing(80), ON_HOST, lambda: [session]))
+    assert not list(ssh_port_conflicts(publishing(22), lambda: None, ON_HOST, list))
 
 
 def test_the_session_of_somebody_else_is_kept_too_and_one_of_the_other_family_has_nothing_to_lose() -> None:
@@ -119,7 +120,7 @@ def test_the_session_of_somebody_else_is_kept_too_and_one_of_the_other_family_ha
     six = Session(prefix("2001:db8::9"), prefix("2001:db8::2"), 22)
     here = Foreign(addresses=frozenset({("eth0", prefix("192.0.2.2/24")), ("eth0", prefix("2001:db8::2/64"))}))
 
-    found = [each.text for each in taken_login(publishing(22), lambda: None, here, lambda: [other, other, six])]
+    found = [each.text for each in ssh_port_conflicts(publishing(22), lambda: None, here, lambda: [other, other, six])]
 
     assert len(found) == 1
     assert found[0].startswith("somebody is logged in at 192.0.2.2 port 22, and acme/git publishes")

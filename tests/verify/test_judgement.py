@@ -8,7 +8,7 @@ from typing import NamedTuple
 import pytest
 
 from laneway.errors import Exit, HostRefused, UsageError
-from laneway.plan.conflicts import Collision
+from laneway.plan.conflicts.collision import Collision
 from laneway.verify.asking import Ask
 from laneway.verify.packets import try_out
 from tests.verify.recorded import judged, policy, seen
@@ -35,7 +35,7 @@ def test_a_failed_expectation_weighs_more_than_drift() -> None:
     assert {each.reason for each in judgement.failures} == {"should be delivered, but is dropped"}
 
 
-COLLISION = Collision("ip rule 12345 is in use", "move it")
+COLLISION = Collision("priority-in-use", "ip rule 12345 is in use", "move it")
 
 
 def test_what_is_in_the_way_weighs_more_than_drift_and_less_than_a_failed_expectation() -> None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from laneway.doctor.finding import Finding
     from laneway.doctor.own import Damage
-    from laneway.plan.conflicts import Collision
+    from laneway.plan.conflicts.collision import Collision
     from laneway.plan.taken import Forwarded, Taken
     from laneway.policy.model import PolicySet
     from laneway.state.diagnosis import Diagnosis
@@ -141,25 +141,27 @@ def _collisions(policy: "PolicySet", seen: "Diagnosis") -> "tuple[Collision, ...
     from laneway.compile.host import compile_host
     from laneway.lanes.allocate import allocate
     from laneway.lanes.leases import Leases
-    from laneway.plan.conflicts import collisions
+    from laneway.plan.conflicts.foreign import collisions
+    from laneway.plan.conflicts.handovers import handovers
     from laneway.state.facts import HostFacts
 
     try:
         from laneway.cli.wire import look_at
 
-        aim = look_at(policy, prune=True).aim
-        desired, field = aim.desired, aim.lanes.field
+        scene = look_at(policy, prune=True)
+        desired, field = scene.aim.desired, scene.aim.lanes.field
+        changed = tuple(handovers(scene.observed, desired, scene.aim.lanes))
     except (HostRefused, UsageError):  # told already: no iptables, or no rights
         facts = HostFacts(seen.variant or "nft", frozenset(each.name for each in seen.links if each.up))
         lanes = allocate(policy, Leases())
-        desired, field = compile_host(policy, lanes, facts), lanes.field
-    return tuple(collisions(desired, seen.foreign, policy.host, field))
+        desired, field, changed = compile_host(policy, lanes, facts), lanes.field, ()
+    return (*changed, *collisions(desired, seen.foreign, policy.host, field))
 
 
 def _collisions_of_any(seen: "Diagnosis") -> "tuple[Collision, ...]":
     """Return what of others' is in the way of marks and priorities as they are where no policy says otherwise."""
     from laneway.lanes.field import MarkField
-    from laneway.plan.conflicts import collisions
+    from laneway.plan.conflicts.foreign import collisions
     from laneway.policy.model import HostSettings
     from laneway.state.host import HostState
     from laneway.state.routing import FibRule, RuleAction

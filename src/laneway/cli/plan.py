@@ -42,7 +42,7 @@ def run(paths: Sequence[str | Path], *, prune: bool, as_json: bool, against: str
         raise UsageError("standard input cannot be the host and the policy at once", "write one of them to a file")
     from laneway.cli import tell, waiting
     from laneway.cli.wire import in_the_way, look, look_back, not_as_asked
-    from laneway.plan.conflicts import refuse
+    from laneway.plan.conflicts.collision import refuse
     from laneway.plan.plan import plan
 
     scene = look(paths, prune=prune) if against is None else look_back(against, paths, prune=prune)

@@ -130,6 +130,8 @@ def take_back(waiting: "Pending") -> "Outcome":
     from laneway.apply.transaction import transact
     from laneway.cli.wire import linux_host, look_at, remembered, to_remember
     from laneway.lanes.field import MarkField
+    from laneway.plan.conflicts.collision import refuse
+    from laneway.plan.conflicts.handovers import handovers
     from laneway.policy.model import PolicySet
     from laneway.state.host import recorded_priors
 
@@ -149,6 +151,7 @@ def take_back(waiting: "Pending") -> "Outcome":
         )
     policy = store.policy_of(store.find(waiting.before)) if waiting.before else PolicySet()
     scene = look_at(policy, prune=True)
+    refuse(tuple(handovers(scene.observed, scene.aim.desired, scene.aim.lanes)))
     known = to_remember(scene)
     return transact(
         scene.kernel,

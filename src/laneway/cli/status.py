@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from laneway.apply.pending import Pending
     from laneway.cli.wire import Scene
     from laneway.doctor.finding import Finding
-    from laneway.plan.conflicts import Collision
+    from laneway.plan.conflicts.collision import Collision
     from laneway.plan.steps import Step
     from laneway.policy.model import HostSettings, PolicySet
     from laneway.verify.figures import Figures

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from laneway.apply.ports import Kernel, Ledger
     from laneway.apply.saved import SavedHost
     from laneway.apply.transaction import Outcome
-    from laneway.plan.conflicts import Collision
+    from laneway.plan.conflicts.collision import Collision
     from laneway.plan.steps import Step
     from laneway.policy.model import PolicySet
     from laneway.state.facts import Networks
@@ -113,9 +113,9 @@ def carry_out(
     ledger: Ledger | None = None,
     before: Networks | None = None,
 ) -> Outcome:
-    """Make the host hold what the policy asks, or leave it as it is; raises Conflict when others are in the way."""
+    """Make the host hold what the policy asks, or leave it as it is; raises Conflict when something is in the way."""
     from laneway.apply.transaction import transact
-    from laneway.plan.conflicts import refuse
+    from laneway.plan.conflicts.collision import refuse
 
     aim = scene.aim
     refuse(in_the_way(scene))
@@ -146,18 +146,20 @@ def not_as_asked(scene: Scene, steps: Sequence[Step]) -> dict[str, str]:
 
 
 def in_the_way(scene: Scene) -> tuple[Collision, ...]:
-    """Return what of others' a change of this host would be refused for."""
-    from laneway.plan.conflicts import collisions
-    from laneway.plan.cut_off import cut_off
-    from laneway.plan.taken import taken_login
+    """Return all that a change of this host would be refused for."""
+    from laneway.plan.conflicts.foreign import collisions
+    from laneway.plan.conflicts.handovers import handovers
+    from laneway.plan.conflicts.shadowed_networks import shadowed_networks
+    from laneway.plan.conflicts.ssh_ports import ssh_port_conflicts
 
     aim, host = scene.aim, scene.aim.policy.host
     foreign = scene.kernel.foreign(host.tables, host.priorities)
     foreign = foreign._replace(netns=foreign.netns - scene.standing)  # that one is taken is that workload's trouble
     return (
+        *handovers(scene.observed, aim.desired, aim.lanes),
         *collisions(aim.desired, foreign, host, aim.lanes.field),
-        *cut_off(aim.desired, scene.observed, foreign, scene.sessions),
-        *taken_login(aim.policy, scene.before, foreign, scene.sessions),
+        *shadowed_networks(aim.desired, scene.observed, foreign, scene.sessions),
+        *ssh_port_conflicts(aim.policy, scene.before, foreign, scene.sessions),
     )
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from laneway.doctor.finding import Finding
-    from laneway.plan.conflicts import Collision
+    from laneway.plan.conflicts.collision import Collision
     from laneway.plan.taken import Forwarded, Taken
     from laneway.policy.model import PolicySet
     from laneway.state.diagnosis import Diagnosis
@@ -63,7 +63,7 @@ def judge(
 
 def _moved(seen: Diagnosis, host: HostSettings, collision: Collision) -> Iterator[str]:
     """Yield the commands that move an ip rule of others behind laneway's."""
-    rule = next((each for each in seen.foreign.fib_rules if collision.what.endswith(f": {each.text}")), None)
+    rule = next((each for each in seen.foreign.fib_rules if each.text == collision.found), None)
     if rule is not None:
         yield from moved(seen, host, rule)
 

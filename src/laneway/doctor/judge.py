@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from laneway.doctor.finding import Finding
     from laneway.doctor.own import Damage
     from laneway.plan.answers import Unheard
-    from laneway.plan.conflicts import Collision
+    from laneway.plan.conflicts.collision import Collision
     from laneway.plan.taken import Forwarded, Taken
     from laneway.policy.model import PolicySet
     from laneway.state.diagnosis import Diagnosis

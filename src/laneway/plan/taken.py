@@ -5,17 +5,13 @@ from __future__ import annotations
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, NamedTuple
 
-from laneway.plan.conflicts import Collision
-from laneway.state.prefix import address_text, family_of
+from laneway.state.prefix import family_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
 
     from laneway.policy.model import PolicySet, Publish, Tenant, Workload
     from laneway.state.facts import Foreign, ForwardedPort, Listener
-    from laneway.state.sessions import Session
-
-_REMEDY = 'publish another port, or at one address alone: publish = ["ADDRESS:PORT:PORT"]'
 
 
 class Door(NamedTuple):
@@ -58,7 +54,7 @@ def taken_ports(policy: PolicySet, listeners: Iterable[Listener]) -> Iterator[Ta
     for listener in sorted(listeners):
         if not ip_address(listener.address).is_loopback:
             by_port.setdefault((listener.protocol, listener.port), []).append(listener)
-    for door in _doors(policy) if by_port else ():
+    for door in doors(policy) if by_port else ():
         for (protocol, port), found in by_port.items():
             if protocol == door.publish.protocol and port in door.publish.host_ports:
                 yield from (Taken(door, each) for each in [each for each in found if _meets(door, each)][:1])
@@ -97,19 +93,20 @@ def forwarded_ports(policy: PolicySet, foreign: Foreign) -> Iterator[Forwarded]:
     """
     own = {address.address for _, address in foreign.addresses}
     meant = [each for each in foreign.forwarded if not each.address or each.address in own]
-    for door in _doors(policy) if meant else ():
+    for door in doors(policy) if meant else ():
         publish = door.publish
-        families = {each.version for each in door.workload.addresses}
+        present = families(door)
         for port in meant:
             together = publish.host_ports.first <= port.last and port.first <= publish.host_ports.last
             same = publish.host is None or not port.address or publish.host.packed == port.address
-            meets = port.protocol == publish.protocol and (not port.family or port.family in families)
+            meets = port.protocol == publish.protocol and (not port.family or port.family in present)
             if together and same and meets:
                 yield Forwarded(door, port)
                 break
 
 
-def _doors(policy: PolicySet) -> Iterator[Door]:
+def doors(policy: PolicySet) -> Iterator[Door]:
+    """Yield every published port."""
     for tenant in policy.tenants:
         for workload in tenant.workloads:
             yield from (Door(tenant, workload, publish) for publish in workload.publish)
@@ -120,49 +117,9 @@ def _meets(door: Door, listener: Listener) -> bool:
     if not any(listener.address):
         return True
     at = door.publish.host
-    return family_of(listener.address) in _families(door) and (at is None or at.packed == listener.address)
+    return family_of(listener.address) in families(door) and (at is None or at.packed == listener.address)
 
 
-def _families(door: Door) -> set[int]:
+def families(door: Door) -> set[int]:
+    """Return the families a port is published in: those of its workload."""
     return {each.version for each in door.workload.addresses}
-
-
-def taken_login(
-    policy: PolicySet,
-    before: Callable[[], PolicySet | None],
-    foreign: Foreign,
-    sessions: Callable[[], Iterable[Session]],
-) -> Iterator[Collision]:
-    """Yield the ports that would newly be published and are those of sessions: nobody could log in there again.
-
-    The `sessions` are asked for only when TCP ports are published, the policy `before` only when they meet.
-    """
-    doors = [each for each in _doors(policy) if each.publish.protocol == "tcp"]
-    found = [(each, door) for each in sessions() for door in _at_login(policy, doors, foreign, each)] if doors else []
-    if not found:
-        return
-    in_force = before()
-    known = {_identity(each) for each in _doors(in_force)} if in_force else set()
-    told = set()
-    for session, door in found:
-        server = f"{address_text(session.server.address)} port {session.port}"
-        if _identity(door) not in known and (server, door) not in told:
-            told.add((server, door))
-            who = "you are" if session.own else "somebody is"
-            what = f"{who} logged in at {server}, and {door.text}: nobody could log in there any more"
-            yield Collision(what, f"{_REMEDY}; or let sshd listen at another port, and log in there")
-
-
-def _at_login(policy: PolicySet, doors: Iterable[Door], foreign: Foreign, session: Session) -> Iterator[Door]:
-    links = {link for link, address in foreign.addresses if address.address == session.server.address}
-    interfaces = {each.name: each.interface for each in policy.uplinks}
-    for door in doors:
-        at = door.publish.host
-        here = at.packed == session.server.address if at else session.server.family in _families(door)
-        by_uplink = links & ({interfaces[each] for each in door.tenant.uplinks} | {"lo"})
-        if session.port in door.publish.host_ports and here and by_uplink:
-            yield door
-
-
-def _identity(door: Door) -> tuple[object, ...]:
-    return door.tenant.name, door.workload.name, door.publish[:4]

@@ -12,6 +12,7 @@ from laneway.explain.expect import failed
 from laneway.explain.explanation import Ground
 from laneway.explain.origin import Origins
 from laneway.explain.terrain import Terrain
+from laneway.plan.conflicts.handovers import handovers
 from laneway.plan.plan import plan
 from laneway.verify.besides import with_besides
 from laneway.verify.drift import differences
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from laneway.doctor.finding import Finding
     from laneway.explain.expect import Failure
     from laneway.kernel.outside import Limits
-    from laneway.plan.conflicts import Collision
+    from laneway.plan.conflicts.collision import Collision
     from laneway.policy.model import PolicySet
     from laneway.state.host import HostState
     from laneway.state.underlay import Underlay
@@ -39,7 +40,7 @@ class Judgement:
     ground: Ground  # the host as it is
     drift: tuple[Difference, ...]
     failures: tuple[Failure, ...]
-    in_the_way: tuple[Collision, ...] | None = None  # of others', for which a plan is refused; None: not looked for
+    in_the_way: tuple[Collision, ...] | None = None  # for which a plan is refused; None: of others' not looked for
     findings: tuple[Finding, ...] = ()  # the doctor's errors and warnings
     strict: bool = False  # a warning is a failure too
     unseen: tuple[str, ...] = ()  # what the doctor could not look at
@@ -73,7 +74,8 @@ def judge(
 def judge_remote(host: RemoteHost, policy: PolicySet, limits: Limits | None = None) -> Judgement:
     """Read a host with plain commands and return the judgement on it; raises HostRefused, Conflict.
 
-    What is in the way is not looked for: others' routes, names of tables and marks outside iptables are not read there.
+    Of what is in the way only laneway's own is looked for: others' routes, names of tables and marks outside iptables
+    are not read there.
     Tenants there that the policy does not name are judged by the policy in force there, where that can be read.
     Of the doctor's findings there are those about ip rules and chains of others; what else it looks at is unseen.
     """
@@ -86,5 +88,6 @@ def judge_remote(host: RemoteHost, policy: PolicySet, limits: Limits | None = No
     refuse_unknown_tenants(policy, seen.state)
     aim = target(policy, seen.state, seen.facts([each.interface for each in policy.uplinks]))
     found = [each for each in refusing(policy, seen.foreign, seen.variant) if each.severity is not Severity.INFO]
-    judgement = judge(aim, seen.comparable(aim.desired), seen.underlay)
+    changed = tuple(handovers(seen.state, aim.desired, aim.lanes)) or None
+    judgement = judge(aim, seen.comparable(aim.desired), seen.underlay, changed)
     return replace(judgement, findings=tuple(found), unseen=seen.foreign.unseen, besides=besides)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from laneway.compile.names import src_set
-from laneway.errors import Conflict
 from laneway.lanes.rebuild import resident_tenants
+from laneway.plan.conflicts.collision import Collision
 from laneway.state.prefix import FAMILIES, ByPrefix
 
 if TYPE_CHECKING:
@@ -26,8 +26,8 @@ class _Home(NamedTuple):
     bridge: str
 
 
-def refuse_moved_prefixes(observed: HostState, desired: HostState) -> None:
-    """Raise Conflict when addresses that are a tenant's on the host would be another's.
+def prefix_handovers(observed: HostState, desired: HostState) -> Iterator[Collision]:
+    """Yield the addresses that are a tenant's on the host and would be another's.
 
     The flows that conntrack knows of them keep their lane and their translation until the change is done, and what the
     one that has them next, or others for it, send of the same ports meanwhile would be part of those.
@@ -38,7 +38,8 @@ def refuse_moved_prefixes(observed: HostState, desired: HostState) -> None:
     for old, new in passed_on:
         was, will_be = (_named(resident_tenants(state), each) for state, each in ((observed, old), (desired, new)))
         also = "" if old.prefix == new.prefix else f"{new.prefix}, which overlaps it, "
-        raise Conflict(f"{old.prefix} is {was} on this host, and {also}would be {will_be}", _WAY_ROUND)
+        what = f"{old.prefix} is {was} on this host, and {also}would be {will_be}"
+        yield Collision("prefix-handover", what, _WAY_ROUND)
 
 
 def _homes(state: HostState) -> set[_Home]:

@@ -6,7 +6,7 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from laneway.compile.names import CLASS_OF, FORWARD, src_set
-from laneway.errors import Conflict
+from laneway.plan.conflicts.collision import Collision
 from laneway.state.chains import ChainKey, ChainRule, Mark, OutInterface, XtTable
 from laneway.state.prefix import FAMILIES
 from laneway.state.routing import RuleAction
@@ -22,8 +22,8 @@ _WAY_ROUND = "change the uplink's interface in one apply, and the tenant in the 
 _HOMES = frozenset(map(src_set, FAMILIES))
 
 
-def refuse_crossovers(observed: HostState, desired: HostState, lanes: Lanes) -> None:
-    """Raise Conflict when a tenant's packets could leave by a link that neither the old policy nor the new one says.
+def uplink_renames(observed: HostState, desired: HostState, lanes: Lanes) -> Iterator[Collision]:
+    """Yield the uplinks by which a tenant's packets could leave by a link that neither the old policy nor the new says.
 
     Routes, sets and chains do not change at one instant: meanwhile, what is still marked for the uplink that it had is
     routed to that uplink's new interface. Two uplinks that exchange their names are the plainest case.
@@ -36,7 +36,9 @@ def refuse_crossovers(observed: HostState, desired: HostState, lanes: Lanes) -> 
         for uplink, number in lanes.uplinks.items():
             if owner in turning and number in moved and lanes.mark(tenant, uplink) in has:
                 what = f"uplink {uplink} is {before[number]} on this host, and would be {after[number]}"
-                raise Conflict(f"{what}, while tenant {tenant} changes what goes by which uplink", _WAY_ROUND)
+                yield Collision(
+                    "uplink-rename", f"{what}, while tenant {tenant} changes what goes by which uplink", _WAY_ROUND
+                )
 
 
 def _interfaces(state: HostState, field: MarkField) -> Iterator[tuple[int, str]]:

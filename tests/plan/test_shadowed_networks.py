@@ -7,7 +7,7 @@ from ipaddress import ip_address, ip_network
 import pytest
 
 from laneway.apply.target import target
-from laneway.plan.cut_off import cut_off
+from laneway.plan.conflicts.shadowed_networks import shadowed_networks
 from laneway.policy.model import TenantRoute
 from laneway.state.facts import Foreign, ForeignWay
 from laneway.state.host import HostState
@@ -20,7 +20,7 @@ DESIRED = target(world(tenant("acme", 1), tenant("globex", 2)), HostState(), FAC
 
 def named(foreign: Foreign, observed: HostState | None = None, session: Session | None = None) -> list[str]:
     sessions = [session] if session else []
-    return [each.text for each in cut_off(DESIRED, observed or HostState(), foreign, lambda: sessions)]
+    return [each.text for each in shadowed_networks(DESIRED, observed or HostState(), foreign, lambda: sessions)]
 
 
 def having(address: str, link: str = "mgmt") -> Foreign:
@@ -109,13 +109,13 @@ def test_a_prefix_behind_a_workload_takes_no_network_of_a_link(network: str, ten
     to = [TenantRoute(ip_network(each), ip_address("10.0.1.10"), "unicast", NOWHERE) for each in ROUTED]
     desired = target(world(tenant("acme", 1)._replace(routes=tuple(to))), HostState(), FACTS).desired
 
-    found = list(cut_off(desired, HostState(), having(network)))
+    found = list(shadowed_networks(desired, HostState(), having(network)))
 
     assert len(found) == bool(tenants)
     assert all(f"has the address {network}, whose network overlaps {tenants}" in each.text for each in found)
-    assert not list(cut_off(desired, desired, having(network)))
+    assert not list(shadowed_networks(desired, desired, having(network)))
     flushed = desired.replaced(entries={})
-    assert not list(cut_off(desired, flushed, having(network))), "a flushed set is no new home"
+    assert not list(shadowed_networks(desired, flushed, having(network))), "a flushed set is no new home"
 
 
 ROUTED = ("172.16.0.0/16", "172.16.5.0/28")

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from laneway.errors import Conflict
 from laneway.lanes.leases import PATH
+from laneway.plan.conflicts.collision import Collision
 from laneway.plan.likely import likely_owner
 from laneway.state.links import HOST
 from laneway.state.marks import OTHERS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from laneway.lanes.field import MarkField
     from laneway.policy.model import HostSettings
@@ -23,31 +22,6 @@ if TYPE_CHECKING:
 ALL_BITS = 0xFFFFFFFF
 MAIN_PRIORITY = 32766
 """The priority of the rule that looks up table main (ip-rule(8))."""
-
-
-@dataclass(frozen=True, slots=True)
-class Collision:
-    """One object of somebody else's in the way, and the remedy."""
-
-    what: str
-    remedy: str
-
-    @property
-    def text(self) -> str:
-        """Return both, as a person reads them."""
-        return f"{self.what}\n   = hint: {self.remedy}"
-
-    def as_json(self) -> dict[str, str]:
-        """Return both as plain data."""
-        return {"what": self.what, "hint": self.remedy}
-
-
-def refuse(found: Sequence[Collision]) -> None:
-    """Raise Conflict, naming every collision, unless there is none."""
-    if found:
-        error = Conflict("\n".join(each.text for each in found))
-        error.collisions = tuple(each.as_json() for each in found)
-        raise error
 
 
 def collisions(desired: HostState, foreign: Foreign, settings: HostSettings, field: MarkField) -> Iterator[Collision]:
@@ -60,18 +34,20 @@ def collisions(desired: HostState, foreign: Foreign, settings: HostSettings, fie
         if _bits(use) & field.mask:
             owner = likely_owner(use.where, use.mark)
             what = f"mark bits {field.mask:#010x} (host.marks) are in use{owner}: {use.where}"
-            yield Collision(what, _let_marks_be(use, foreign, field))
+            yield Collision("mark-in-use", what, _let_marks_be(use, foreign, field))
 
 
 def _names(desired: HostState, foreign: Foreign) -> Iterator[Collision]:
     for key in sorted(desired.links):
         if key.netns == HOST and key in foreign.links:
             yield Collision(
+                "link-exists",
                 f"link {key.name} exists and is not laneway's (its group is not ours)",
                 f"rename or remove it: ip link set {key.name} name …",
             )
     for name in sorted(set(desired.netns) & foreign.netns):
         yield Collision(
+            "netns-exists",
             f"network namespace {name} exists and is not laneway's{likely_owner(name)}",
             f"rename the workload, or remove it: ip netns del {name}",
         )
@@ -83,18 +59,18 @@ def _routing(desired: HostState, foreign: Foreign, settings: HostSettings) -> It
         if first <= rule.priority <= last:
             owner = likely_owner(rule.text)
             what = f"ip rule priorities {first}-{last} (host.priorities) are in use{owner}: {rule.text}"
-            yield Collision(what, _free_priorities(foreign, last - first + 1))
+            yield Collision("priority-in-use", what, _free_priorities(foreign, last - first + 1), rule.text)
     tables = {key.table for key in desired.routes if key.netns == HOST}
     elsewhere = _free_tables(foreign, settings.tables[1] - settings.tables[0] + 1)
     for route in foreign.routes:
         if route.table in tables:
             owner = likely_owner(route.text)
             what = f"routing table {route.table} (host.tables) holds a route of another's{owner}: {route.text}"
-            yield Collision(what, elsewhere)
+            yield Collision("table-in-use", what, elsewhere)
     for line in foreign.table_names:
         if line.table in tables:
             what = f"{line.file}: table {line.table} (host.tables) is named {line.name} there{likely_owner(line.name)}"
-            yield Collision(what, f"take the line out, laneway's names are in {PATH}; or {elsewhere}")
+            yield Collision("table-named", what, f"take the line out, laneway's names are in {PATH}; or {elsewhere}")
 
 
 def _free_priorities(foreign: Foreign, size: int) -> str:

@@ -6,9 +6,8 @@ from ipaddress import ip_address, ip_network
 
 import pytest
 
-from laneway.apply.homes import refuse_moved_prefixes
 from laneway.apply.target import target
-from laneway.errors import Conflict
+from laneway.plan.conflicts.prefix_handover import prefix_handovers
 from laneway.policy.model import PolicySet, Tenant, TenantRoute
 from laneway.state.host import HostState
 from tests.worlds import FACTS, NOWHERE, tenant, world
@@ -20,19 +19,18 @@ def holding(who: Tenant, *subnets: str) -> Tenant:
     return who._replace(subnets=tuple(ip_network(each) for each in subnets), workloads=(), allow=())
 
 
-def after(before: PolicySet, policy: PolicySet, **lost: object) -> HostState:
+def planned(before: PolicySet, policy: PolicySet, **lost: object) -> tuple[HostState, HostState]:
     """Plan one policy after another, on a host that has lost something."""
     observed = target(before, HostState(), FACTS).desired.replaced(**lost)  # type: ignore[arg-type]
-    return target(policy, observed, FACTS).desired
+    return observed, target(policy, observed, FACTS).desired
 
 
 def refusal(before: PolicySet, policy: PolicySet, **lost: object) -> str:
-    with pytest.raises(Conflict) as refused:
-        after(before, policy, **lost)
-    assert refused.value.hint == (
+    (found,) = prefix_handovers(*planned(before, policy, **lost))
+    assert found.remedy == (
         "take it away in one apply, and give it to the other in the next; a tenant that is renamed is another"
     )
-    return str(refused.value)
+    return found.what
 
 
 BOTH = world(holding(ACME, "10.0.1.0/24", "fd01::/64", "10.0.3.0/24"), holding(GLOBEX, "10.0.2.0/24"))
@@ -92,8 +90,9 @@ def test_the_bridge_is_named_where_it_is_gone() -> None:
     ],
 )
 def test_what_nobody_else_had_is_given(before: PolicySet, policy: PolicySet) -> None:
-    desired = after(before, policy)
+    observed, desired = planned(before, policy)
 
+    assert not list(prefix_handovers(observed, desired))
     homes = {str(entry.net) for entry in desired.entries if entry.set in {"lw-src4", "lw-src6"}}
     assert homes == {str(each) for tenant in policy.tenants for each in tenant.subnets}
 
@@ -103,4 +102,4 @@ def test_what_a_change_of_an_earlier_version_left_half_passed_on_is_given() -> N
     stale = {entry._replace(iface="lwb-globex"): mark for entry, mark in desired.entries.items() if entry.iface}
 
     assert len(stale) == len(BOTH.tenants[0].subnets) + len(BOTH.tenants[1].subnets)
-    refuse_moved_prefixes(desired.replaced(entries={**desired.entries, **stale}), desired)
+    assert not list(prefix_handovers(desired.replaced(entries={**desired.entries, **stale}), desired))

@@ -6,7 +6,7 @@ from bisect import bisect_right
 from typing import TYPE_CHECKING, NamedTuple
 
 from laneway.compile.names import src_set
-from laneway.plan.conflicts import Collision
+from laneway.plan.conflicts.collision import Collision
 from laneway.state.links import HOST, LinkKey
 from laneway.state.prefix import FAMILIES, Prefix, address_text, is_link_local
 
@@ -39,7 +39,7 @@ def nobody() -> tuple[Session, ...]:
     return ()
 
 
-def cut_off(
+def shadowed_networks(
     desired: HostState, observed: HostState, foreign: Foreign, sessions: Callable[[], Sequence[Session]] = nobody
 ) -> Iterator[Collision]:
     """Yield the networks of others that a subnet which is new here would take from them, and who logged in from one.
@@ -56,6 +56,7 @@ def cut_off(
         if home is not None:
             named.add((link, home))
             yield Collision(
+                "network-in-use",
                 f"link {link} has the address {address}, whose network overlaps {home}",
                 f"{_OTHER}; or, where nobody needs that address: ip addr del {address} dev {link}",
             )
@@ -63,6 +64,7 @@ def cut_off(
         home = _met(homes, way.to)
         if home is not None and home.length <= way.to.length and (way.link, home) not in named:
             yield Collision(
+                "route-in-use",
                 f"table main leads to a part of {home} by link {way.link}: {way.text}",
                 f"{_OTHER}; or, where nobody needs that route: ip route del {way.to} dev {way.link}",
             )
@@ -80,7 +82,7 @@ def _logins(homes: Sequence[_Home], foreign: Foreign, sessions: Iterable[Session
             who, which = ("you are", "this") if session.own else ("somebody is", "that")
             where = address_text(session.client.address)
             what = f"{who} logged in from {where}, which would be in {home}: {which} session would be lost"
-            yield Collision(what, f"{_OTHER}, or log in from elsewhere")
+            yield Collision("session-lost", what, f"{_OTHER}, or log in from elsewhere")
 
 
 def _new_homes(desired: HostState, observed: HostState) -> list[_Home]:
