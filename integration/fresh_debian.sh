@@ -91,9 +91,10 @@ inside() { # in namespaces of its own: everything mounted here is gone with them
     mount -t tmpfs tmpfs "$root/run"
     mount -t tmpfs tmpfs "$root/tmp"
     settings
-    rm -rf "$root/laneway/.git"
     git clone --quiet --no-local --depth 1 "file://$project" "$root/clone"
     mkdir -p "$root/laneway"
+    # of an earlier run only what was installed stays
+    find "$root/laneway" -mindepth 1 -maxdepth 1 ! -name .venv ! -name .tox -exec rm -rf {} +
     cp -a "$root/clone/." "$root/laneway/"
     rm -rf "$root/clone"
     mkdir -p "$root/machine"
