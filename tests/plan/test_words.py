@@ -83,6 +83,8 @@ REMEMBERED = "LANEWAY-PRIOR -m comment --comment lw:prior:net/ipv4/ip_forward="
             " net/ipv4/conf/all/accept_redirects=0 net/ipv4/conf/default/accept_redirects=0"
             " net/ipv6/conf/all/accept_ra=0 net/ipv6/conf/default/accept_ra=0"
             " net/ipv6/conf/all/accept_redirects=0 net/ipv6/conf/default/accept_redirects=0"
+            " net/ipv4/conf/all/arp_notify=1 net/ipv4/conf/default/arp_notify=1"
+            " net/ipv6/conf/all/ndisc_notify=1 net/ipv6/conf/default/ndisc_notify=1"
             " && ip -n acme-web link set lo up",
             id="a name without a namespace",
         ),

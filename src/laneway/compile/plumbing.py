@@ -52,6 +52,11 @@ def gateway_of(subnet: Prefix) -> bytes:
     return (int.from_bytes(subnet.address) + 1).to_bytes(len(subnet.address))
 
 
+def _mac(of: str) -> bytes:
+    """Return a locally administered MAC that is the same each time a link is made: neighbours' entries stay true."""
+    return b"\x02" + blake2b(of.encode(), digest_size=5).digest()
+
+
 def link_local_of(mac: bytes) -> Prefix:
     """Return the IPv6 link-local address that a link of a 48-bit `mac` has by itself (RFC 4291, appendix A)."""
     return Prefix(b"\xfe\x80" + bytes(6) + bytes((mac[0] ^ 2,)) + mac[1:3] + b"\xff\xfe" + mac[3:], 64)
@@ -67,8 +72,7 @@ def plumb(scene: Scene, state: HostState) -> None:
 
 def _bridge(resident: Resident, state: HostState) -> None:
     name = resident.bridge
-    # Locally administered, and the same in every life of the bridge: neighbours keep their entries.
-    mac = b"\x02" + blake2b(name.encode(), digest_size=5).digest()
+    mac = _mac(name)
     state.links[LinkKey(HOST, name)] = Link(
         LinkKind.BRIDGE,
         GROUP,
@@ -99,7 +103,9 @@ def _workload(resident: Resident, workload: Workload, state: HostState) -> None:
     )
     for key, value in _OF_A_PORT:
         state.sysctls[key.format(port)] = value
-    state.links[inner] = Link(LinkKind.PEER, GROUP)
+    # By the address and not by the workload's name: whoever has the address next is found where the last one was.
+    mac = _mac(f"{resident.tenant.name} {workload.addresses[0]}")
+    state.links[inner] = Link(LinkKind.PEER, GROUP, mac=mac)
     for address in workload.addresses:
         family, packed = address.version, address.packed
         subnet = next(each for each in resident.subnets[family] if _holds(each, packed))

@@ -1,4 +1,4 @@
-"""What a workload's end of its pair takes from whoever speaks up on its link: nothing (ip-sysctl.rst).
+"""What a workload's end of its pair takes from whoever speaks on its link, nothing, and what it says (ip-sysctl.rst).
 
 All workloads of a tenant share one link. With the kernel's own settings a sibling's router advertisement, or a redirect
 in the gateway's name, would become the way out of every other one.
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from laneway.kernel.netlink import attributes
-from laneway.state.links import ADVICE
+from laneway.state.links import ADVICE, NOTICES
 
 if TYPE_CHECKING:
     from laneway.kernel.link_messages import SeenLink
@@ -46,3 +46,12 @@ def believe_nobody(link: str = "") -> None:
         for conf in ("all", "default", *([link] if link else ())):
             with suppress(OSError):  # without IPv6; what is read back tells whether it mattered
                 (_ROOT / family / "conf" / conf / name).write_text("0", encoding="ascii")
+
+
+def speak_up() -> None:
+    """Have the links of the network namespace that this thread is in tell their neighbours when their MAC is set."""
+    for notice in NOTICES:
+        family, _, name = notice.partition("/")
+        for conf in ("all", "default"):
+            with suppress(OSError):  # without IPv6
+                (_ROOT / family / "conf" / conf / name).write_text("1", encoding="ascii")

@@ -39,7 +39,8 @@ class Inside(NamedTuple):
     def add_to(self, state: HostState, netns: str) -> None:
         """Add what is ours to the state."""
         for link in self.links:
-            end = Link(LinkKind.PEER, link.group, alias=link.alias, up=link.up, heeds=advice.heeded(link))
+            heeds = advice.heeded(link)
+            end = Link(LinkKind.PEER, link.group, mac=link.mac, alias=link.alias, up=link.up, heeds=heeds)
             state.links[LinkKey(netns, link.name)] = end
         for seen in self.addresses:
             state.addresses[AddressKey(netns, self.names[seen.link], seen.address)] = None

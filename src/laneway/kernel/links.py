@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from laneway.errors import StepFailed
 from laneway.kernel import netns
-from laneway.kernel.advice import believe_nobody
+from laneway.kernel.advice import believe_nobody, speak_up
+from laneway.kernel.announcing import announce
 from laneway.kernel.delivery import deliver, deliver_everywhere
 from laneway.kernel.link_messages import (
     DUMP_LINKS,
@@ -142,7 +143,9 @@ def _finishing(_: NetlinkSocket, step: Step) -> Request:
     wanted: Link = step.new
     if wanted.kind is LinkKind.PEER:
         believe_nobody(step.key.name)
-    change = Change(up=wanted.up, alias=wanted.alias or None, hairpin=wanted.hairpin or None)
+    # A bridge has its MAC from the message that makes it.
+    mac = wanted.mac if wanted.kind is LinkKind.PEER and wanted.mac else None
+    change = Change(up=wanted.up, alias=wanted.alias or None, hairpin=wanted.hairpin or None, mac=mac)
     return set_link(step.key.name, change)
 
 
@@ -190,6 +193,8 @@ def _difference(kernel: NetlinkSocket, step: Step) -> Request:
     new: Link = step.new
     if new.heeds != old.heeds:
         believe_nobody(step.key.name)
+    if new.kind is LinkKind.PEER and new.mac != old.mac:
+        speak_up()
     change = Change(
         up=None if old.up == new.up else new.up,
         alias=None if old.alias == new.alias else new.alias,
@@ -212,6 +217,8 @@ def _port_difference(_: NetlinkSocket, step: Step) -> Request | None:
 def run_addresses(kernel: NetlinkSocket, op: Op, steps: Sequence[Step], refused: Refused = raised) -> None:
     """Do steps of the kind "addresses"; what fails is told to `refused`."""
     deliver_everywhere(kernel, steps, _delete_address if op is Op.DELETE else _add_address, refused=refused)
+    # After a deletion too: while two workloads change places each has both addresses, and says so.
+    announce(kernel, steps)
 
 
 def _add_address(kernel: NetlinkSocket, step: Step) -> Request:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from laneway.errors import HostRefused, StepFailed
-from laneway.kernel.advice import believe_nobody
+from laneway.kernel.advice import believe_nobody, speak_up
 from laneway.kernel.link_messages import (
     DUMP_LINKS,
     NOWHERE,
@@ -242,6 +242,7 @@ def _create(steps: Sequence[Step], refused: Refused) -> None:
                 _claim(step)
                 new_netns()
                 believe_nobody()
+                speak_up()
                 with NetlinkSocket() as kernel:
                     _configure(kernel, step)
                 pin_netns(RUN / step.key)

@@ -17,7 +17,7 @@ from laneway.plan.rule_commands import (
 from laneway.plan.shell import joined, quoted
 from laneway.plan.steps import Op
 from laneway.state.host import DIRECTORY_MARK
-from laneway.state.links import ADVICE, GROUP, HALF_MADE, HOST, PROMOTE_SECONDARIES, Link, LinkKind
+from laneway.state.links import ADVICE, GROUP, HALF_MADE, HOST, NOTICES, PROMOTE_SECONDARIES, Link, LinkKind
 from laneway.state.prefix import IPV4, Prefix, address_text
 from laneway.state.routing import PLACE, PROTOCOL, RouteKind, RuleAction
 from laneway.state.sets import ASIDE
@@ -91,14 +91,15 @@ def _netns(step: Step) -> str:
         )
     on_lo = f"ip -n {name} link set lo"
     # Before lo is up: of a link that has an address, `default` changes nothing any more (inet_insert_ifa).
-    deaf = f" && {_takes_no_advice(step.key)} && {on_lo}" if made else ""
+    deaf = f" && {_takes_no_advice(step.key, said=NOTICES)} && {on_lo}" if made else ""
     return f"{made}{on_lo} group {GROUP} alias {quoted(wanted.alias)}{deaf} {_up(wanted.up)}"
 
 
-def _takes_no_advice(netns: str, *links: str) -> str:
+def _takes_no_advice(netns: str, *links: str, said: Sequence[str] = ()) -> str:
     keys = (
-        f"net/{family}/conf/{quoted(conf)}/{name}=0"
-        for family, name in (each.split("/") for each in ADVICE)
+        f"net/{family}/conf/{quoted(conf)}/{name}={value}"
+        for value, switches in enumerate((ADVICE, said))
+        for family, name in (each.split("/") for each in switches)
         for conf in ("all", "default", *links)
     )
     return f"ip netns exec {quoted(netns)} sysctl -eqw {' '.join(keys)}"

@@ -28,6 +28,9 @@ of Kubernetes and systemd-nspawn name them by default, `+` for any end: no opera
 ADVICE = ("ipv4/accept_redirects", "ipv6/accept_ra", "ipv6/accept_redirects")
 """What tells a link to go by another router, by the sysctls of a link that let it: a workload's takes none of it."""
 
+NOTICES = ("ipv4/arp_notify", "ipv6/ndisc_notify")
+"""What has a link say to its neighbours which MAC it has, when that is set: a workload's does."""
+
 
 class LinkKind(StrEnum):
     """The kinds of link laneway makes, or in a new namespace finds."""
@@ -64,7 +67,7 @@ class Link(NamedTuple):
     master: str = ""  # the bridge a veth is a port of
     peer: LinkKey | None = None  # for VETH alone
     hairpin: bool = False  # for VETH alone: frames may go back out of the port they came by (bridge(8))
-    mac: bytes = b""  # for BRIDGE alone: given, so that a port that comes or goes does not change it
+    mac: bytes = b""  # for BRIDGE and PEER: given, so that it is the same whenever the link is made anew
     alias: str = ""  # for people: ifalias, up to 255 bytes
     up: bool = True
     heeds: str = ""  # for PEER alone: which kinds of ADVICE it takes

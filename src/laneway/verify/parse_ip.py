@@ -90,7 +90,7 @@ def inner_links(netns: str, links: Iterable[Mapping[str, Any]]) -> Iterator[tupl
         if group_of(link) == GROUP and link["ifname"] != LOOPBACK:
             kind = _kind(link)
             kind = LinkKind.PEER if kind is LinkKind.VETH else kind
-            value = Link(kind, GROUP, alias=link.get("ifalias", ""), up=is_up(link))
+            value = Link(kind, GROUP, mac=_mac(link), alias=link.get("ifalias", ""), up=is_up(link))
             yield LinkKey(netns, link["ifname"]), value, int(link.get("link_index", 0))
 
 
@@ -109,11 +109,15 @@ def host_links(links: Iterable[Mapping[str, Any]], peers: Mapping[int, LinkKey])
                 master=link.get("master", ""),
                 peer=peers.get(int(link["ifindex"])) if kind is LinkKind.VETH else None,
                 hairpin=kind is LinkKind.VETH and bool(port.get("hairpin")),
-                mac=bytes.fromhex(link["address"].replace(":", "")) if kind is LinkKind.BRIDGE else b"",
+                mac=_mac(link) if kind is LinkKind.BRIDGE else b"",
                 alias=link.get("ifalias", ""),
                 up=is_up(link),
             ),
         )
+
+
+def _mac(link: Mapping[str, Any]) -> bytes:
+    return bytes.fromhex(str(link.get("address", "")).replace(":", ""))
 
 
 def _kind(link: Mapping[str, Any]) -> LinkKind:
