@@ -51,6 +51,7 @@ FACTS = HostFacts(
     frozenset({"eth0", "eth1"}),
     {("eth0", 4): bytes([192, 0, 2, 1])},
     (UplinkRoute("eth0", prefix("192.0.2.0/24"), b""),),
+    (("eth0", prefix("192.0.2.0/24")),),
     {"net/ipv4/ip_forward": "0"},
     frozenset({Listener("tcp", 22, bytes(4)), Listener("udp", 53, bytes([127, 0, 0, 1]))}),
     frozenset({"eth0", "mgmt"}),

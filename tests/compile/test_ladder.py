@@ -10,7 +10,7 @@ from laneway.errors import Conflict
 from laneway.lanes.allocate import allocate
 from laneway.lanes.field import MarkField
 from laneway.lanes.leases import Leases
-from laneway.state.routing import FibRule, RuleAction
+from laneway.state.routing import MAIN_PRIORITY, FibRule, RuleAction
 from tests.worlds import FACTS, crowd, tenant, world
 
 MAX_STEPS = 40
@@ -39,7 +39,8 @@ def ladder(count: int) -> tuple[list[FibRule], dict[str, int]]:
     policy = crowd(count)
     lanes = allocate(policy, Leases())
     state = compile_host(policy, lanes, FACTS)
-    rules = sorted((rule for rule in state.fib_rules if rule.family == 4), key=lambda rule: rule.priority)
+    before_main = [rule for rule in state.fib_rules if rule.family == 4 and rule.priority < MAIN_PRIORITY]
+    rules = sorted(before_main, key=lambda rule: rule.priority)
     tables = {
         f"{each.name}.{uplink}": lanes.mark(each.name, uplink).value
         for each in policy.tenants

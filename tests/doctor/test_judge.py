@@ -31,6 +31,10 @@ def route(to: str, dev: str, via: str = "", metric: int = 0) -> MainRoute:
     return MainRoute(prefix(to), metric, RouteKind.UNICAST, dev, gateway)
 
 
+def refusing(to: str, metric: int) -> MainRoute:
+    return MainRoute(prefix(to), metric, RouteKind.UNREACHABLE)
+
+
 TAILSCALE = ForeignFibRule(4, 5270, "5270: from all lookup 52")
 
 UNDERLAY = Underlay(
@@ -241,11 +245,18 @@ ERROR, WARNING, INFO = Severity.ERROR, Severity.WARNING, Severity.INFO
             id="the rule for main moved before the lanes",
         ),
         pytest.param(
-            replace(HEALTHY, underlay=NO_DEFAULT, sysctls=switched(net__ipv4__conf__eth1__rp_filter="2")),
+            replace(HEALTHY, underlay=NO_DEFAULT._replace(routes=(*NO_DEFAULT.routes, refusing("0.0.0.0/0", 0)))),
             "no-way-back",
             ERROR,
-            ("ip route add default via GATEWAY dev eth1",),
-            id="no default, and rp_filter",
+            ("ip -4 route del unreachable default",),
+            id="main's default refuses",
+        ),
+        pytest.param(
+            replace(HEALTHY, underlay=UNDERLAY._replace(routes=(*UNDERLAY.routes, refusing("0.0.0.0/0", 4278198272)))),
+            "no-way-back",
+            WARNING,
+            ("ip -4 route del unreachable default metric 4278198272",),
+            id="main's last default refuses",
         ),
         pytest.param(
             replace(HEALTHY, foreign=Foreign(fib_rules=(*MAIN, TAILSCALE))),
@@ -564,10 +575,7 @@ def test_which_rules_of_others_tenants_packets_meet_first(family: int, text: str
     assert told == ([f"IPv{family} rule 100: {text} comes before laneway's rules"] if found else [])
 
 
-def test_a_default_in_another_table_is_a_way_back() -> None:
-    rules = (*MAIN, ForeignFibRule(4, 30000, "30000: from all lookup 100"))
+def test_main_needs_no_default_for_a_way_back() -> None:
     seen = replace(HEALTHY, underlay=NO_DEFAULT, sysctls=switched(net__ipv4__conf__all__rp_filter="1"))
 
-    assert "no-way-back" in {each.rule for each in judge(seen, POLICY)}
-    elsewhere = replace(seen, foreign=Foreign(fib_rules=rules))
-    assert "no-way-back" not in {each.rule for each in judge(elsewhere, POLICY)}
+    assert "no-way-back" not in {each.rule for each in judge(seen, POLICY)}

@@ -160,7 +160,7 @@ class FakeKernel:
     def _refuse_routes(self, step: Step) -> str:
         if step.op == Op.DELETE or not step.new.dev:
             return ""
-        known = step.key.netns == HOST and step.new.dev in self.interfaces
+        known = step.key.netns == HOST and step.new.dev in self.interfaces | {"lo"}
         return "" if known or LinkKey(step.key.netns, step.new.dev) in self.state.links else "link does not exist"
 
     def _refuse_entries(self, step: Step) -> str:

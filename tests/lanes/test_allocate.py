@@ -117,6 +117,7 @@ def test_table_names_are_what_ip_route_shows() -> None:
     policy = world(tenant("acme", 1))
 
     assert table_names(policy, allocate(policy, Leases())) == {
+        20000: "lw._reverse-path",
         20008: "lw._crossing",
         20009: "lw._host.north",
         20010: "lw._host.south",

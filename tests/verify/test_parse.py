@@ -74,8 +74,8 @@ MASK = 0xFFFF0000
                 9,
                 RuleAction.LOOKUP,
                 target=77,
-                more="from 10.0.0.0/8 to 10.1.0.1 dport 9 iif lo ipproto 6 oif eth9 suppress_prefixlength 0 tos 0x10 "
-                "uidrange 1-2",
+                more="from 10.0.0.0/8 to 10.1.0.1/32 dport 9 iif lo ipproto 6 oif eth9 suppress_prefixlength 0 "
+                "tos 0x10 uidrange 1-2",
             ),
             id="more",
         ),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from laneway.compile.behind_main import follow_main
 from laneway.compile.filter import wall
 from laneway.compile.isolation import isolate
 from laneway.compile.ladder import climb
@@ -38,6 +39,7 @@ def compile_host(policy: PolicySet, lanes: Lanes, facts: HostFacts) -> HostState
     route_lanes(resolved, state)
     fill_sets(resolved, state)
     climb(resolved, state)
+    follow_main(resolved, state)
     mark_packets(resolved, state)
     isolate(resolved, state)
     translate(resolved, state)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from laneway.doctor.finding import error, warning
 from laneway.policy.names import bridge_name
 from laneway.state.prefix import IPV4, leading, of_network, prefix
+from laneway.state.routing import MAIN_PRIORITY
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -20,9 +21,6 @@ if TYPE_CHECKING:
     from laneway.state.diagnosis import Diagnosis
     from laneway.state.facts import ForeignFibRule
     from laneway.state.prefix import Prefix
-
-MAIN_PRIORITY = 32766
-"""Of the kernel's own rule for table main."""
 
 _FROM = re.compile(r"from ([0-9a-f.:]+(?:/[0-9]+)?) ")
 _MARK = re.compile(r"fwmark (0x[0-9a-f]+)/(0x[0-9a-f]+)")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from laneway.doctor.finding import error, info, sysctl, warning
 from laneway.policy.model import AUTO
 from laneway.state.prefix import IPV4
+from laneway.state.routing import RouteKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     from laneway.doctor.finding import Finding
     from laneway.policy.model import PolicySet, Uplink
     from laneway.state.diagnosis import Diagnosis
-    from laneway.state.facts import ForeignFibRule
 
 FORWARDING = {4: "net/ipv4/ip_forward", 6: "net/ipv6/conf/all/forwarding"}
 ON = "1"
@@ -33,8 +33,7 @@ def judge(seen: Diagnosis, policy: PolicySet | None) -> Iterator[Finding]:
         yield error("ipv6-off", "IPv6 is turned off on this host", why, command)
     for uplink in policy.uplinks if policy else ():
         yield from _uplink(seen, uplink, families)
-    if policy is not None and 4 in families:  # noqa: PLR2004
-        yield from _no_way_back(seen, policy)
+    yield from _refused_way_back(seen, families)
 
 
 def _forwarding(seen: Diagnosis, families: set[int]) -> Iterator[Finding]:
@@ -93,26 +92,37 @@ def _uplink(seen: Diagnosis, uplink: Uplink, families: set[int]) -> Iterator[Fin
     yield from _advertisements(seen, uplink)
 
 
-def _no_way_back(seen: Diagnosis, policy: PolicySet) -> Iterator[Finding]:
-    """Yield that nobody outside is believed: the reverse path filter asks for main's way back, loose or strict."""
-    default = any(not each.to.length and each.to.family == IPV4 for each in seen.underlay.routes)
-    elsewhere = any(each.family == IPV4 and _by_another_table(each) for each in seen.foreign.fib_rules)
-    for uplink in () if default or elsewhere else policy.uplinks:
-        everywhere = seen.sysctls.get("net/ipv4/conf/all/rp_filter", "0")
-        level = max(everywhere, seen.sysctls.get(f"net/ipv4/conf/{uplink.interface}/rp_filter", "0"))
-        if level != "0" and uplink.gateway4 is not None:
-            yield error(
-                "no-way-back",
-                f"uplink {uplink.name}: main has no IPv4 default route, and rp_filter is on at {uplink.interface}",
-                "the kernel drops what comes from whom main knows no way to: every answer to a tenant",
-                f"ip route add default via GATEWAY dev {uplink.interface}",
+def _refused_way_back(seen: Diagnosis, families: set[int]) -> Iterator[Finding]:
+    """Yield defaults of main that refuse: what laneway has for when main has no default comes behind main.
+
+    rp_filter asks for a way back to whoever sends to a tenant (IPv4), answers of the host's own are routed by it.
+    """
+    for family in sorted(families):
+        defaults = sorted(
+            (each for each in seen.underlay.routes if not each.to.length and each.to.family == family),
+            key=lambda each: each.metric,
+        )
+        for at, refusing in enumerate(each for each in defaults if each.kind is not RouteKind.UNICAST):
+            if at:
+                break  # the first one is asked
+            metric = f" metric {refusing.metric}" if refusing.metric else ""
+            command = f"ip -{family} route del {refusing.kind} default{metric}"
+            lost = (
+                "every answer to a tenant, and the host's own" if family == IPV4 else "every answer of the host's own"
             )
-            return
-
-
-def _by_another_table(rule: ForeignFibRule) -> bool:
-    table = rule.text.partition(" lookup ")[2].partition(" ")[0]
-    return table not in ("", "local", "main", "default")
+            if refusing == defaults[0]:
+                what = f"main's IPv{family} default route is {refusing.kind}"
+                yield error(
+                    "no-way-back", what, f"the kernel finds no way back to who is outside: {lost} is lost", command
+                )
+            else:
+                yield warning(
+                    "no-way-back",
+                    f"main's last IPv{family} default route is {refusing.kind}",
+                    f"once the uplink of main's other default fails, {lost} is lost, by all other uplinks too; without "
+                    "this route they go on",
+                    command,
+                )
 
 
 def _strict(key: str, uplink: Uplink, *, in_force: bool) -> Finding:

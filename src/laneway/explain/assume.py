@@ -13,7 +13,7 @@ from laneway.explain.terrain import Terrain
 from laneway.lab.topology import plan_world
 from laneway.lanes.allocate import allocate
 from laneway.lanes.leases import Leases
-from laneway.state.facts import UplinkRoute
+from laneway.state.facts import UplinkRoute, uplink_networks
 from laneway.state.links import HOST
 from laneway.state.prefix import ANY, FAMILIES, IPV4, IPV6, Prefix
 from laneway.state.routing import RouteKind
@@ -37,16 +37,21 @@ DEFAULT_METRIC = 1024
 def facts_for(policy: PolicySet) -> HostFacts:
     """Return the facts of the host that is assumed for a policy, gateways that it would learn included."""
     facts = assumed_facts(policy)
-    gateways, routes = {}, []
+    gateways, routes, addresses = {}, [], []
     for provider in plan_world(policy).providers:
         for family, side in provider.sides.items():
             if side.gateway is not None:
                 gateways[provider.interface, family] = side.gateway.packed
             for each in side.addresses:
+                addresses.append((provider.interface, Prefix(each.ip.packed, each.network.prefixlen)))
                 if each.network.prefixlen < each.max_prefixlen:
                     to = Prefix(each.network.network_address.packed, each.network.prefixlen)
                     routes.append(UplinkRoute(provider.interface, to, b""))
-    return facts._replace(gateways=gateways, uplink_routes=tuple(dict.fromkeys(routes)))
+    return facts._replace(
+        gateways=gateways,
+        uplink_routes=tuple(dict.fromkeys(routes)),
+        uplink_networks=uplink_networks(addresses),
+    )
 
 
 def underlay_for(policy: PolicySet, desired: HostState, facts: HostFacts, *own: Address) -> Underlay:

@@ -6,18 +6,23 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING, NamedTuple
 
 from laneway.explain.hop import OnWay, Query, Trail
+from laneway.explain.packet import Skb
 from laneway.explain.reach import EVERYBODY
+from laneway.explain.terrain import holds
 from laneway.state.links import HOST
-from laneway.state.prefix import IPV4, IPV6, address_text, family_of
-from laneway.state.routing import MAIN_TABLE, ROUTED, RouteKind, RuleAction
+from laneway.state.prefix import IPV4, IPV6, address_text, family_of, prefix
+from laneway.state.routing import MAIN_PRIORITY, MAIN_TABLE, ROUTED, RouteKind, RuleAction
 
 if TYPE_CHECKING:
-    from laneway.explain.packet import Skb
     from laneway.explain.terrain import Terrain
     from laneway.state.routing import FibRule
     from laneway.state.underlay import MainRoute
 
 LOCAL = "local"
+LOOPBACK = "lo"
+NOT_LOOPBACK = "?"
+"""In place of the link by which the answer would leave: any but the loopback one."""
+
 NO_ROUTE = "none"
 STRICT = 1
 
@@ -54,11 +59,20 @@ def _decide(terrain: Terrain, skb: Skb, trail: Trail) -> Decision:
         trail.add("route", f"{address_text(skb.to)} is of all routers of its subnet, and so the host's")
         return Decision(LOCAL)
     rules = terrain.rules(family_of(skb.to))
+    found = _by_rules(terrain, [each for each in rules if each.priority < MAIN_PRIORITY], skb, trail)
+    found = found or _main(terrain, skb, trail)
+    found = found or _by_rules(terrain, [each for each in rules if each.priority > MAIN_PRIORITY], skb, trail)
+    if found is None:
+        trail.add("route", f"main has no route by {skb.bound}" if skb.bound else "no route, main has none either")
+    return found or Decision(NO_ROUTE)
+
+
+def _by_rules(terrain: Terrain, rules: list[FibRule], skb: Skb, trail: Trail) -> Decision | None:
     position = 0
     while position < len(rules):
         rule = rules[position]
         position += 1
-        if not _matches(rule, skb.mark):
+        if not _matches(rule, skb):
             continue
         match rule.action:
             case RuleAction.GOTO:
@@ -74,7 +88,7 @@ def _decide(terrain: Terrain, skb: Skb, trail: Trail) -> Decision:
             case RuleAction.UNREACHABLE | RuleAction.PROHIBIT:
                 trail.add("ip rule", "refuses it", rule)
                 return Decision(rule.action.value)
-    return _main(terrain, skb, trail)
+    return None
 
 
 def _thrown(found: OnWay | MainRoute, trail: Trail) -> bool:
@@ -85,8 +99,17 @@ def _thrown(found: OnWay | MainRoute, trail: Trail) -> bool:
     return thrown
 
 
-def _matches(rule: FibRule, mark: int) -> bool:
-    hit = rule.mark is None or mark & rule.mark.mask == rule.mark.value
+def _matches(rule: FibRule, skb: Skb) -> bool:
+    hit = rule.mark is None or skb.mark & rule.mark.mask == rule.mark.value
+    words = rule.more.split()
+    for word, value in zip(words[::2], words[1::2], strict=True):
+        match word:
+            case "from":
+                hit = hit and holds(prefix(value), skb.source)
+            case "iif":
+                hit = hit and value == (skb.arrives or LOOPBACK)
+            case _:  # somebody narrowed it to what is not known here
+                hit = False
     return hit != rule.inverted
 
 
@@ -95,12 +118,9 @@ def _place(rules: list[FibRule], priority: int, *, otherwise: int) -> int:
     return next((number for number, rule in enumerate(rules) if rule.priority == priority), otherwise)
 
 
-def _main(terrain: Terrain, skb: Skb, trail: Trail) -> Decision:
+def _main(terrain: Terrain, skb: Skb, trail: Trail) -> Decision | None:
     found = terrain.route(HOST, MAIN_TABLE, skb.to, link=skb.bound)
-    if found is None:
-        trail.add("route", f"main has no route by {skb.bound}" if skb.bound else "no route, main has none either")
-        return Decision(NO_ROUTE)
-    return _taken(found, trail)
+    return _taken(found, trail) if found is not None else None
 
 
 def _taken(found: OnWay | MainRoute, trail: Trail) -> Decision:
@@ -136,7 +156,7 @@ def _is_believed(terrain: Terrain, skb: Skb, trail: Trail) -> bool:
     level = terrain.underlay.reverse_filter.get(skb.arrives, 0)
     if not level:
         return True
-    back = terrain.route(HOST, MAIN_TABLE, skb.source)
+    back = terrain.route(HOST, MAIN_TABLE, skb.source) or _behind_main(terrain, skb)
     way = back.route if isinstance(back, OnWay) else back
     if way is None or way.kind is not RouteKind.UNICAST:
         trail.add("rp_filter", f"drops it: main has no way back to {address_text(skb.source)}", back)
@@ -146,3 +166,15 @@ def _is_believed(terrain: Terrain, skb: Skb, trail: Trail) -> bool:
         return False
     trail.add("rp_filter", "passes", back, minor=True)
     return True
+
+
+def _behind_main(terrain: Terrain, skb: Skb) -> OnWay | MainRoute | None:
+    """Return the way back that laneway's rules behind main know; for what ends here, the kernel asks as for its own."""
+    asked = Skb(skb.family, skb.protocol, skb.to, skb.source)
+    asked.arrives = "" if terrain.is_local(skb.to) else NOT_LOOPBACK
+    for rule in terrain.rules(skb.family):
+        if rule.priority > MAIN_PRIORITY and rule.action is RuleAction.LOOKUP and _matches(rule, asked):
+            found = terrain.route(HOST, rule.target, skb.source)
+            if found is not None and not (isinstance(found, OnWay) and found.route.kind is RouteKind.THROW):
+                return found
+    return None

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from laneway.kernel import listeners, sysctls
-from laneway.kernel.link_messages import DUMP_ADDRESSES, OUR_GROUPS, RTM_GETADDR, advertised
+from laneway.kernel.link_messages import DUMP_ADDRESSES, OUR_GROUPS, RTM_GETADDR, addresses, advertised
 from laneway.kernel.netns import LOOPBACK
 from laneway.kernel.route_messages import ROUTE_TYPES, RTM_GETROUTE, dump_routes, routes
-from laneway.state.facts import HostFacts, MainWay, uplink_routes
+from laneway.state.facts import HostFacts, MainWay, uplink_networks, uplink_routes
 from laneway.state.prefix import IPV6
 from laneway.state.routing import MAIN_TABLE, RouteKind
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from laneway.kernel.netlink import NetlinkSocket
     from laneway.kernel.route_messages import SeenRoute
     from laneway.state.facts import Variant
+    from laneway.state.prefix import Prefix
 
 _FROM_A_ROUTER = 9  # RTPROT_RA (linux/rtnetlink.h)
 
@@ -47,11 +48,18 @@ def read(
         interfaces=frozenset(link.name for link in theirs if link.up),
         gateways=_gateways(by_link),
         uplink_routes=uplink_routes(_ways(by_link)),
+        uplink_networks=uplink_networks(_addresses(kernel, indexes)),
         sysctls=present | {key: priors[key] for key in present if key in priors},
         listeners=listeners.read(),
         listening=listening,
         present=present,
     )
+
+
+def _addresses(kernel: NetlinkSocket, names: Mapping[int, str]) -> Iterator[tuple[str, Prefix]]:
+    for each in addresses(kernel.dump(RTM_GETADDR, DUMP_ADDRESSES)):
+        if each.link in names:
+            yield names[each.link], each.address
 
 
 def _before_it_forwards(

@@ -1,7 +1,7 @@
 """What a FIB rule asks besides its mark, as ip-rule(8) writes it, and back (linux/fib_rules.h).
 
-Laneway writes no such rule. One of our protocol that somebody narrowed is still not the rule that we wrote, and to be
-deleted, or put back, it has to be named in full.
+Of laneway's, the rules behind main have such selectors. One of our protocol that somebody narrowed is not the rule that
+we wrote, and to be deleted, or put back, it has to be named in full.
 """
 
 from __future__ import annotations

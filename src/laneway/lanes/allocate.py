@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from laneway.errors import Conflict
 from laneway.lanes.field import FIRST_TENANT, HOST_OWNER, NO_UPLINK, MarkField
-from laneway.lanes.leases import CROSSING_NAME, Leases, host_table_name, render, table_name
+from laneway.lanes.leases import CROSSING_NAME, REVERSE_PATH_NAME, Leases, host_table_name, render, table_name
 
 if TYPE_CHECKING:
     from collections.abc import Container, Mapping, Sequence
@@ -40,6 +40,11 @@ class Lanes(NamedTuple):
     def host_mark(self, uplink: str) -> FwMark:
         """Return the mark of the host's own lane by `uplink`."""
         return self.field.mark(HOST_OWNER, self.uplinks[uplink])
+
+    @property
+    def reverse_path(self) -> int:
+        """Return the table id of no lane, in which is looked up whether there is a way back to who sent a packet."""
+        return self.table_base
 
     def table(self, mark: FwMark) -> int:
         """Return the table id of a lane."""
@@ -132,7 +137,7 @@ def _owner_numbers(tenants: Sequence[Tenant], leases: Leases, numbers: _Numbers)
 
 def table_names(policy: PolicySet, lanes: Lanes) -> dict[int, str]:
     """Return every lane table's name by its id."""
-    tables = {lanes.table(lanes.field.crossing): CROSSING_NAME}
+    tables = {lanes.reverse_path: REVERSE_PATH_NAME, lanes.table(lanes.field.crossing): CROSSING_NAME}
     for uplink in policy.uplinks:
         tables[lanes.table(lanes.host_mark(uplink.name))] = host_table_name(uplink.name)
     for tenant in policy.tenants:

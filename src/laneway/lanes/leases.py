@@ -18,6 +18,7 @@ PATH = "/etc/iproute2/rt_tables.d/laneway.conf"
 PROTOCOLS_PATH = "/etc/iproute2/rt_protos.d/laneway.conf"
 HEADER = "# laneway: lane tables. The numbers are leases, kept for a tenant's life; `laneway apply` writes this file."
 CROSSING_NAME = "lw._crossing"
+REVERSE_PATH_NAME = "lw._reverse-path"
 HOST_NAME = "_host"
 
 _MOST_BITS = 32  # of a mark: a damaged file must not have a number shifted by more

@@ -11,15 +11,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from laneway.policy.model import AUTO, ONLINK
 from laneway.state.prefix import FAMILIES, IPV4, address_text, prefix
+from laneway.state.routing import MAIN_PRIORITY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from laneway.policy.model import PolicySet, Uplink
     from laneway.state.facts import Foreign, ForeignFibRule
-
-MAIN_PRIORITY = 32766
-"""The priority of the rule that looks up table main (ip-rule(8))."""
 
 _FROM = re.compile(r": from ([0-9a-f.:]+(?:/[0-9]+)?) ")
 _OIF = re.compile(r" oif (\S+)")

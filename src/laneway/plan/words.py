@@ -238,13 +238,13 @@ def _route(step: Step) -> str:
 
 def fib_rule_text(rule: FibRule) -> str:
     """Return a FIB rule as ip-rule(8) writes it."""
-    negation = "not " if rule.inverted else ""
-    mark = f" {negation}fwmark {rule.mark}" if rule.mark is not None else ""
+    negation = " not" if rule.inverted else ""
+    mark = f" fwmark {rule.mark}" if rule.mark is not None else ""
     action = {
         RuleAction.LOOKUP: f"lookup {rule.target}",
         RuleAction.GOTO: f"goto {rule.target}",
     }.get(rule.action, str(rule.action))
-    return f"pref {rule.priority}{_more(rule.more)}{mark} {action} protocol {PROTOCOL}"
+    return f"pref {rule.priority}{negation}{_more(rule.more)}{mark} {action} protocol {PROTOCOL}"
 
 
 def _set(step: Step) -> str:

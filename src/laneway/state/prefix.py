@@ -76,6 +76,17 @@ def leading(address: bytes, length: int) -> tuple[int, int]:
     return bits, int.from_bytes(address) >> (bits - length) if length <= bits else -1
 
 
+def network_of(address: Prefix) -> Prefix:
+    """Return the network that an interface address is of."""
+    below = len(address.address) * 8 - address.length
+    return Prefix((int.from_bytes(address.address) >> below << below).to_bytes(len(address.address)), address.length)
+
+
+def inside(one: Prefix, other: Prefix) -> bool:
+    """Return whether all of a prefix is in another."""
+    return one.length >= other.length and leading(one.address, other.length) == leading(other.address, other.length)
+
+
 LINK_LOCAL = prefix("fe80::/10")
 """What never leaves its link (RFC 4291, 2.5.6)."""
 

@@ -12,6 +12,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 MAIN_TABLE = 254
+MAIN_PRIORITY = 32766
+"""The priority of the rule that looks up table main (ip-rule(8))."""
+
+ANSWERS_PRIORITY = 32768
+REVERSE_PATH_PRIORITY = 32769
+"""Of the rules that are asked when main has no route: behind the kernel's own last one, for table default."""
+
 PROTOCOL = 147
 """The routing protocol number on every route, FIB rule and address of laneway's (rt_protos)."""
 
@@ -95,7 +102,7 @@ class FibRule(NamedTuple):
     mark: FwMark | None = None
     target: int = 0  # of LOOKUP the table id, of GOTO the priority
     inverted: bool = False  # `not`: the rule is for packets the mark does not match (FIB_RULE_INVERT)
-    more: str = ""  # what else it asks, which none of laneway's does, as ip-rule(8) writes it: "iif eth0"
+    more: str = ""  # what else it asks, as ip-rule(8) writes it: "iif eth0"; of laneway's, those behind main alone
 
 
 def add_rules(present: dict[FibRule, None], more: Iterable[FibRule]) -> None:

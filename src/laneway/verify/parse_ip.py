@@ -208,7 +208,8 @@ def _more(rule: Mapping[str, Any]) -> Iterator[str]:
     """Yield what a rule asks besides its mark, as ip-rule(8) writes it."""
     for word, key in (("from", "src"), ("to", "dst")):
         if rule.get(key, "all") != "all":
-            yield f"{word} {rule[key]}" + (f"/{rule[f'{key}len']}" if f"{key}len" in rule else "")
+            length = f"/{rule[f'{key}len']}" if f"{key}len" in rule else ""
+            yield f"{word} {prefix(f'{rule[key]}{length}')}"
     for key in sorted(rule.keys() - _OF_OUR_RULES):
         name, _, part = key.rpartition("_")
         if part == "start":

@@ -16,7 +16,7 @@ from laneway.errors import HostRefused
 from laneway.kernel.outside import Limits
 from laneway.kernel.save_text import ours, saved_tables
 from laneway.kernel.sysctls import HOST_KEYS, UPLINK_KEYS
-from laneway.state.facts import Foreign, HostFacts, MainWay, uplink_routes
+from laneway.state.facts import Foreign, HostFacts, MainWay, uplink_networks, uplink_routes
 from laneway.state.host import HostState, recorded_keys, recorded_priors
 from laneway.state.leftovers import LeftoverKey
 from laneway.state.links import GROUP, HOST, Netns
@@ -92,6 +92,7 @@ class Seen:
             self.links_up,
             dict(_gateways(self.main, interfaces)),
             uplink_routes(_ways(self.main, interfaces)),
+            uplink_networks((each.link, each.address) for each in self.underlay.addresses if each.link in interfaces),
             present | {key: priors[key] for key in keys if key in priors},
             present=present,
         )

@@ -10,6 +10,7 @@ from laneway.plan.conflicts.collision import Collision
 from laneway.plan.likely import likely_owner
 from laneway.state.links import HOST
 from laneway.state.marks import OTHERS
+from laneway.state.routing import MAIN_PRIORITY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from laneway.state.host import HostState
 
 ALL_BITS = 0xFFFFFFFF
-MAIN_PRIORITY = 32766
-"""The priority of the rule that looks up table main (ip-rule(8))."""
 
 
 def collisions(desired: HostState, foreign: Foreign, settings: HostSettings, field: MarkField) -> Iterator[Collision]:
