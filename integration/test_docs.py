@@ -25,6 +25,7 @@ PAGES = {"README": README, **{each.name: each.text for each in topics() if "```c
 EXIT_CODES = {
     "laneway check policies/wrong.toml": 3,
     "laneway plan policies/quickstart.toml": 4,
+    "laneway plan --commands policies/quickstart.toml": 4,
     "laneway plan --json --against edge1.json policies/quickstart.toml": 4,
 }
 """Of the commands that do not end with 0."""

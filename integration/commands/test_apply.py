@@ -151,7 +151,7 @@ def test_an_invalid_policy_is_answered_and_changes_nothing(router: Throwaway, la
 def test_plan_shows_commands_and_changes_nothing(router: Throwaway, laneway: Laneway, quickstart: Path) -> None:
     before = snapshot(router)
 
-    text = laneway("plan", quickstart, code=4).stdout
+    text = laneway("plan", "--commands", quickstart, code=4).stdout
 
     assert "ip netns add acme-web && ip -n acme-web link set lo group 27767 " in text
     assert "ip -6 route add unreachable default metric 4294967294 table 20017 proto 147\n" in text

@@ -40,7 +40,7 @@ def test_directories_of_others_stay_and_what_is_made_for_laneway_goes(
         router.sh(host)
         before = router.sh(FOUND)
 
-        planned = laneway("plan", policy, code=4).stdout
+        planned = laneway("plan", "--commands", policy, code=4).stdout
         laneway("apply", policy)
         assert router.sh("cat /etc/netns/acme-*/resolv.conf").count("203.0.113.53") == 2
         laneway("destroy")

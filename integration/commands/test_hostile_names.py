@@ -36,6 +36,7 @@ def test_a_link_with_an_escape_in_its_name(laneway: Laneway, quickstart: Path) -
 
     for argv, code in (
         (("plan", quickstart), 4),
+        (("plan", "--commands", quickstart), 4),
         (("plan", "--json", quickstart), 4),
         (("verify", quickstart), 8),
         (("verify", "--json", quickstart), 8),
@@ -54,6 +55,6 @@ def test_a_link_with_an_escape_in_its_name(laneway: Laneway, quickstart: Path) -
         assert "\nthe host is as" not in done.stdout
 
     # What is printed still does, typed into dash, what it says.
-    laneway.host.sh(laneway("plan", quickstart, code=4).stdout)
+    laneway.host.sh(laneway("plan", "--commands", quickstart, code=4).stdout)
     assert laneway.host.sh("ip -n acme-web route show 203.0.113.0/24") == ""
     assert laneway("plan", quickstart).stdout == ""

@@ -40,7 +40,7 @@ def typed(host: Throwaway, commands: str) -> str:
 
 def pending(host: Throwaway, *plan: str) -> str:
     """Return what a plan prints that has something to do."""
-    ended = laneway(host, *plan)
+    ended = laneway(host, *plan, "--commands")
     assert ended.code == 4, ended
     return ended.out
 
@@ -52,7 +52,7 @@ def marks_addresses(host: Throwaway) -> bool:
 
 def left(host: Throwaway, *plan: str) -> list[str]:
     """Return what is left to do, but for marks of addresses that this host's ip(8) cannot give."""
-    ended = laneway(host, *plan)
+    ended = laneway(host, *plan, "--commands")
     assert ended.code in (0, 4), ended
     marked = marks_addresses(host)
     return [line for line in ended.out.splitlines() if marked or " addr replace " not in line]

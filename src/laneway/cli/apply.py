@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 from laneway.cli.app import finish
 from laneway.errors import Exit
@@ -23,6 +23,7 @@ def register(app: "Typer") -> None:
             bool, typer.Option("--in-force", help="The policy in force once more: after a reboot or a flush.")
         ] = False,
         prune: Annotated[bool, typer.Option("--prune", help="Remove tenants the policy does not name.")] = False,
+        yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before --prune removes tenants.")] = False,
         dry_run: Annotated[bool, typer.Option("--dry-run", help="As `plan`: change nothing.")] = False,
         confirm_within: Annotated[
             str | None,
@@ -44,42 +45,46 @@ def register(app: "Typer") -> None:
             others = bool(paths or prune or confirm_within)
             finish(lambda: run_in_force(wait=wait, dry_run=dry_run, as_json=as_json, others=others), as_json=as_json)
         if dry_run:
-            from laneway.cli.plan import run as plan
+            from laneway.cli import plan
 
-            finish(lambda: plan(paths or [], prune=prune, as_json=as_json), as_json=as_json)
-        finish(
-            lambda: run(paths or [], prune=prune, confirm_within=confirm_within, wait=wait, as_json=as_json),
-            as_json=as_json,
-        )
+            finish(lambda: plan.run(paths or [], plan.Manner(as_json=as_json), prune=prune), as_json=as_json)
+        asked = Manner(prune=prune, confirm_within=confirm_within, wait=wait, as_json=as_json, is_agreed=yes)
+        finish(lambda: run(paths or [], asked), as_json=as_json)
 
 
-def run(
-    paths: Sequence[str | Path],
-    *,
-    prune: bool = False,
-    confirm_within: str | None = None,
-    wait: float = 0,
-    as_json: bool = False,
-) -> Exit:
+class Manner(NamedTuple):
+    """How a policy is applied."""
+
+    prune: bool = False
+    confirm_within: str | None = None
+    wait: float = 0
+    as_json: bool = False
+    is_agreed: bool = False  # what --prune removes is meant to go
+
+
+def run(paths: Sequence[str | Path], asked: Manner) -> Exit:
     """Apply the policy at `paths` and say what was done."""
-    from laneway.cli import output, tell, waiting
+    from laneway.cli import difference, output, tell, waiting
     from laneway.cli.change import alone, change, refuse_while_waiting, waiting_lines
     from laneway.cli.durations import seconds_of
     from laneway.cli.wire import look
     from laneway.kernel.privilege import demand_net_admin
 
-    within = None if confirm_within is None else seconds_of(confirm_within)
+    within = None if asked.confirm_within is None else seconds_of(asked.confirm_within)
     demand_net_admin()
     output.demand_writable()
-    with alone(wait):
+    is_asked = asked.prune and not asked.is_agreed and not asked.as_json
+    agreed = difference.agreed(lambda: look(paths, prune=True)) if is_asked else None
+    with alone(asked.wait):
         refuse_while_waiting()
-        scene = look(paths, prune=prune)
-        notes = () if as_json else scene.notes()
+        scene = look(paths, prune=asked.prune)
+        difference.demand_agreed(scene, agreed)
+        notes = () if asked.as_json else scene.notes()
         outcome, record = change(scene, within=within)
-    tell.outcome(outcome, record.generation, done="applied", json=as_json, more=waiting.as_json(record.waiting))
-    if not as_json:
+    tell.outcome(outcome, record.generation, done="applied", json=asked.as_json, more=waiting.as_json(record.waiting))
+    if not asked.as_json:
         tell.kept(scene.kept)
         tell.waiting(scene.aim.waiting)
-        tell.waiting(notes)
+        tell.notes(notes)
         tell.waiting(waiting_lines(record.waiting))
     return Exit.DONE

@@ -1,6 +1,7 @@
 """`laneway destroy`: take away what is laneway's, all of it or some tenants."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 from laneway.cli import output
@@ -10,6 +11,7 @@ from laneway.errors import Exit, UsageError
 if TYPE_CHECKING:
     from typer import Typer
 
+    from laneway.cli.wire import Scene
     from laneway.policy.model import PolicySet
     from laneway.state.host import HostState
 
@@ -24,35 +26,44 @@ def register(app: "Typer") -> None:
             list[str] | None, typer.Argument(metavar="[TENANT]...", help="Only these tenants; without any, everything.")
         ] = None,
         *,
+        yes: Annotated[
+            bool, typer.Option("--yes", "-y", help="Do not ask, on a terminal, whether it is meant.")
+        ] = False,
+        dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would go, and change nothing.")] = False,
         wait: Annotated[float, typer.Option(help="Seconds to wait for another laneway to end.", min=0)] = 0,
         as_json: Annotated[bool, typer.Option("--json", help="Answer as JSON.")] = False,
     ) -> None:
         """Remove everything of laneway's from this host, or some tenants; nothing of anybody else's is touched.
 
-        The host is then as it was before. The hook chain LANEWAY-USER stays when there are rules in it.
+        The host is then as it was before. The hook chain LANEWAY-USER stays when there are rules in it. On a terminal
+        it asks first. Exit code 4, with --dry-run: there is something to remove.
         """
-        finish(lambda: run(tenants or [], wait=wait, as_json=as_json), as_json=as_json)
+        if dry_run:
+            finish(lambda: run_dry(tenants or [], as_json=as_json), as_json=as_json)
+        finish(lambda: run(tenants or [], wait=wait, as_json=as_json, is_agreed=yes), as_json=as_json)
 
 
-def run(tenants: Sequence[str], *, wait: float = 0, as_json: bool = False) -> Exit:
+def run_dry(tenants: Sequence[str], *, as_json: bool = False) -> Exit:
+    """Show what removing `tenants`, or everything, would do."""
+    from laneway.cli import plan, waiting
+
+    return plan.show(_without(tenants), plan.Manner(as_json=as_json), waiting.pending_now)
+
+
+def run(tenants: Sequence[str], *, wait: float = 0, as_json: bool = False, is_agreed: bool = False) -> Exit:
     """Remove `tenants`, or everything."""
-    from laneway.apply import store
-    from laneway.apply.target import without
-    from laneway.cli import tell
+    from laneway.cli import difference, tell
     from laneway.cli.change import alone, change, refuse_while_waiting
-    from laneway.cli.wire import linux_host, look_at
     from laneway.kernel.privilege import demand_net_admin
 
     demand_net_admin()
     output.demand_writable()
+    agreed = None if is_agreed or as_json else difference.agreed(lambda: _without(tenants))
     with alone(wait):
         refuse_while_waiting()
-        policy = store.known_ground()
-        if tenants:
-            stored = store.applied()
-            kernel = linux_host(stored.host.iptables if stored else "auto")
-            policy = without(_known(stored, kernel.read(), tenants), frozenset(tenants))
-        outcome, _ = change(look_at(policy, prune=True), destroyed=not policy.tenants)
+        scene = _without(tenants)
+        difference.demand_agreed(scene, agreed)
+        outcome, _ = change(scene, destroyed=not scene.aim.policy.tenants)
     words = f"removed: {tell.tally(outcome.steps)}" if outcome.changed else "nothing to do"
     with output.of_what_is_done(words):
         if as_json:
@@ -63,6 +74,20 @@ def run(tenants: Sequence[str], *, wait: float = 0, as_json: bool = False) -> Ex
     if not as_json:
         tell.workloads(outcome.workloads)
     return Exit.DONE
+
+
+def _without(tenants: Sequence[str]) -> "Scene":
+    """Return this host beside what it is to hold without `tenants`, or without anything of laneway's."""
+    from laneway.apply import store
+    from laneway.apply.target import without
+    from laneway.cli.wire import linux_host, look_at
+
+    policy = store.known_ground()
+    if tenants:
+        stored = store.applied()
+        kernel = linux_host(stored.host.iptables if stored else "auto")
+        policy = without(_known(stored, kernel.read(), tenants), frozenset(tenants))
+    return replace(look_at(policy, prune=True), kept=())  # that the others stay is what was asked for
 
 
 def _known(stored: "PolicySet | None", observed: "HostState", tenants: Sequence[str]) -> "PolicySet":

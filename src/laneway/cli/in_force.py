@@ -27,9 +27,9 @@ def run_in_force(*, wait: float, dry_run: bool = False, as_json: bool = False, o
         if present is None or present.destroyed:
             return _nothing(as_json=as_json)
         if dry_run:
-            from laneway.cli.plan import run as plan
+            from laneway.cli import plan
 
-            return plan([present.policy], prune=True, as_json=as_json)
+            return plan.run([present.policy], plan.Manner(as_json=as_json), prune=True)
         return _apply_again(present, as_json=as_json)
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 PLAIN_OPTIONS = {
     "check": ("--json", "--strict"),
-    "plan": ("--json", "--prune"),
+    "plan": ("--json", "--prune", "--commands"),
     "apply": ("--json", "--prune"),
 }
 """Flags, by verb, that need no Typer to be understood."""
@@ -85,13 +85,13 @@ def _run_plain(verb: str, *words: str) -> int:
 
             return run(paths, Manner(Format.JSON if as_json else Format.TEXT, strict="--strict" in words))
         case "plan":
-            from laneway.cli.plan import run as plan
+            from laneway.cli import plan
 
-            return plan(paths, prune=prune, as_json=as_json)
+            return plan.run(paths, plan.Manner(as_json=as_json, commands="--commands" in words), prune=prune)
         case _:
-            from laneway.cli.apply import run as apply
+            from laneway.cli import apply
 
-            return apply(paths, prune=prune, as_json=as_json)
+            return apply.run(paths, apply.Manner(prune=prune, as_json=as_json))
 
 
 def _version() -> int:

@@ -1,8 +1,8 @@
 """`laneway plan`: the difference between a policy and this host."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 from laneway.cli import output
 from laneway.cli.app import finish
@@ -11,15 +11,20 @@ from laneway.errors import Exit, UsageError
 if TYPE_CHECKING:
     from typer import Typer
 
+    from laneway.apply.pending import Pending
+    from laneway.cli.wire import Scene
+    from laneway.plan.steps import Step
+
 
 def register(app: "Typer") -> None:
     """Add the verb to the application."""
     import typer
 
-    @app.command(short_help="Show what apply would do on this host, as commands.")
+    @app.command(short_help="Show what apply would change on this host.")
     def plan(
         paths: Annotated[list[str] | None, typer.Argument(metavar="[PATH]...", help="Files or directories.")] = None,
         *,
+        commands: Annotated[bool, typer.Option("--commands", help="Each step as the command one would type.")] = False,
         prune: Annotated[bool, typer.Option("--prune", help="Remove tenants the policy does not name.")] = False,
         against: Annotated[
             str | None,
@@ -27,39 +32,75 @@ def register(app: "Typer") -> None:
         ] = None,
         as_json: Annotated[bool, typer.Option("--json", help="Answer as JSON.")] = False,
     ) -> None:
-        """Show what apply would do here, in order, each step as the command an operator would type.
+        """Show what apply would change here: what comes (+), changes (~) and goes (-), by tenant and uplink.
 
-        Nothing is changed. With --against no rights are needed, and nothing of this host is looked at (- is standard
-        input: ssh HOST laneway status --dump | laneway plan --against - PATH). Exit code 0: nothing to do; 4: changes
-        are pending.
+        Nothing is changed. --commands prints the steps in order, each as the command an operator would type. With
+        --against no rights are needed, and nothing of this host is looked at (- is standard input: ssh HOST laneway
+        status --dump | laneway plan --against - PATH). Exit code 0: nothing to do; 4: changes are pending.
         """
-        finish(lambda: run(paths or [], prune=prune, as_json=as_json, against=against), as_json=as_json)
+        asked = Manner(as_json=as_json, commands=commands)
+        finish(lambda: run(paths or [], asked, prune=prune, against=against), as_json=as_json)
 
 
-def run(paths: Sequence[str | Path], *, prune: bool, as_json: bool, against: str | None = None) -> Exit:
+class Manner(NamedTuple):
+    """How a plan is shown."""
+
+    as_json: bool = False
+    commands: bool = False
+
+
+def run(paths: Sequence[str | Path], asked: Manner, *, prune: bool, against: str | None = None) -> Exit:
     """Print the plan."""
     if against == "-" and "-" in map(str, paths):
         raise UsageError("standard input cannot be the host and the policy at once", "write one of them to a file")
+    from laneway.cli import waiting
+    from laneway.cli.wire import look, look_back
+
+    scene = look(paths, prune=prune) if against is None else look_back(against, paths, prune=prune)
+    code = show(scene, asked, lambda: waiting.pending_now() if against is None else None)
+    if code == Exit.PENDING and not (asked.as_json or asked.commands):
+        output.note("--commands shows each step as a command")
+    return code
+
+
+def show(scene: "Scene", asked: Manner, pending: "Callable[[], Pending | None]") -> Exit:
+    """Print what a change of this scene would do; raises Conflict when others are in the way of it."""
     from laneway.cli import tell, waiting
-    from laneway.cli.wire import in_the_way, look, look_back, not_as_asked
+    from laneway.cli.wire import in_the_way, not_as_asked
     from laneway.plan.conflicts.collision import refuse
     from laneway.plan.plan import plan
 
-    scene = look(paths, prune=prune) if against is None else look_back(against, paths, prune=prune)
     aim, host = scene.aim, scene.aim.policy.host
     steps = plan(aim.desired, scene.observed)
     refuse(in_the_way(scene))
-    change = waiting.pending_now() if against is None else None
-    if as_json:
+    change = pending()
+    if asked.as_json:
         told = {"changed": bool(steps), "steps": tell.as_json(steps, host), "waiting": list(aim.waiting)}
+        told["notes"] = list(scene.notes())
         output.answer({**told, "workloads": not_as_asked(scene, steps), **waiting.as_json(change)})
+        return Exit.PENDING if steps else Exit.DONE
+    if steps:
+        _show_steps(scene, steps, commands=asked.commands)
     else:
-        if steps:
-            output.data(tell.plan_text(steps, host))
-        output.note(f"{len(steps)} steps: {tell.tally(steps)}" if steps else "nothing to do")
-        tell.workloads(not_as_asked(scene, steps))
-        tell.kept(scene.kept)
-        tell.waiting(aim.waiting)
-        tell.waiting(scene.notes())
-        waiting.note(change)
+        output.note("nothing to do")
+    tell.workloads(not_as_asked(scene, steps))
+    tell.kept(scene.kept)
+    tell.waiting(aim.waiting)
+    tell.notes(scene.notes())
+    waiting.note(change)
     return Exit.PENDING if steps else Exit.DONE
+
+
+def _show_steps(scene: "Scene", steps: "Sequence[Step]", *, commands: bool) -> None:
+    """Print the change as a person thinks of it, or the commands, and how many steps there are."""
+    from laneway.cli import difference, tell
+
+    changes = difference.of_scene(scene)
+    say = output.note if commands else output.data  # what is piped into a shell is commands alone
+    for line in difference.painted(changes):
+        say(line)
+    if not changes:
+        say("the policy is in force, and the host differs from it: apply repairs that")
+    if commands:
+        output.data(tell.plan_text(steps, scene.aim.policy.host))
+    say(f"{len(steps)} {'step' if len(steps) == 1 else 'steps'}: {tell.tally(steps)}")

@@ -116,6 +116,12 @@ def kept(tenants: Sequence[str]) -> None:
         )
 
 
+def notes(lines: Iterable[str]) -> None:
+    """Say what works and is probably a mistake."""
+    for line in lines:
+        output.note(f"note: {line}")
+
+
 def waiting(lines: Iterable[str]) -> None:
     """Say which uplinks are not there yet."""
     for line in lines:

@@ -6,7 +6,7 @@ import os
 import sys
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -56,7 +56,7 @@ class Scene:
         return frozenset(self.observed.netns) | frozenset(names_of(before) if before else ())
 
     def notes(self) -> tuple[str, ...]:
-        """Return, for a person, what works and is hardly meant on this host; raises HostRefused."""
+        """Return what works on this host and is probably a mistake; raises HostRefused."""
         from laneway.cli.health import refused_by_others
         from laneway.plan.answers import unheard
         from laneway.plan.taken import forwarded_ports, taken_ports
@@ -67,7 +67,7 @@ class Scene:
         taken += [each.text for each in forwarded_ports(policy, foreign)]
         lost = [each.text for each in unheard(policy, foreign, facts.gateways)]
         refused = [f"{each.what}: {each.why}" for each in refused_by_others(policy, foreign, facts.variant)]
-        return tuple(f"note: {each}" for each in (*taken, *lost, *refused))
+        return (*taken, *lost, *refused)
 
 
 def linux_host(iptables: Literal["auto", "legacy", "nft"] = "auto") -> Kernel:
@@ -182,7 +182,7 @@ def mindful(scene: Scene) -> Scene:
 def look_at(policy: PolicySet, *, prune: bool = False) -> Scene:
     """Return this host beside what `policy` asks of it."""
     scene = _scene(policy, linux_host(policy.host.iptables), memory=str(store.path()), prune=prune)
-    return replace(scene, before=store.applied)
+    return replace(scene, before=cache(store.applied))
 
 
 def look_back(file: str, paths: Sequence[str | Path], *, prune: bool = False) -> Scene:
@@ -194,7 +194,7 @@ def look_back(file: str, paths: Sequence[str | Path], *, prune: bool = False) ->
     if policy.host.iptables not in ("auto", host.known.variant):
         message = f"{file} tells of a host on which laneway uses the {host.known.variant} variant of iptables"
         raise UsageError(f"{message}, the policy asks for {policy.host.iptables}", "apply that there first")
-    return _scene(policy, host, memory=MEMORY, prune=prune)
+    return replace(_scene(policy, host, memory=MEMORY, prune=prune), before=lambda: host.policy)
 
 
 def _read_back(file: str) -> SavedHost:

@@ -74,9 +74,9 @@ def _text(document: TomlTable, encoder: TomlEncoder[Any]) -> str:
 def to_document(policy: PolicySet) -> TomlTable:
     """Return the policy as the tables that a TOML document has."""
     document: TomlTable = {
-        "host": _host(policy.host),
-        "uplinks": {each.name: _uplink(each) for each in policy.uplinks},
-        "tenants": {each.name: _tenant(each) for each in policy.tenants},
+        "host": host_table(policy.host),
+        "uplinks": {each.name: uplink_table(each) for each in policy.uplinks},
+        "tenants": {each.name: tenant_table(each) for each in policy.tenants},
         "expect": [_expect(each) for each in policy.expects],
     }
     return _filled(document)
@@ -87,7 +87,8 @@ def _filled(table: TomlTable) -> TomlTable:
     return {key: value for key, value in table.items() if value not in (None, [], {})}
 
 
-def _host(host: HostSettings) -> TomlTable:
+def host_table(host: HostSettings) -> TomlTable:
+    """Return the `[host]` table, all of it."""
     return {
         "marks": f"{host.marks:#x}",
         "max_uplinks": host.max_uplinks,
@@ -97,7 +98,8 @@ def _host(host: HostSettings) -> TomlTable:
     }
 
 
-def _uplink(uplink: Uplink) -> TomlTable:
+def uplink_table(uplink: Uplink) -> TomlTable:
+    """Return the table of an uplink."""
     both = (uplink.gateway4, uplink.gateway6)
     gateways = [] if ONLINK in both else list(dict.fromkeys(str(each) for each in both if each is not None))
     table: TomlTable = {
@@ -111,7 +113,8 @@ def _uplink(uplink: Uplink) -> TomlTable:
     return table
 
 
-def _tenant(tenant: Tenant) -> TomlTable:
+def tenant_table(tenant: Tenant) -> TomlTable:
+    """Return the table of a tenant; what is empty is left out."""
     snat: TomlTable = {}
     for uplink, address in tenant.snat:
         snat.setdefault(uplink, []).append(str(address))
