@@ -178,3 +178,27 @@ def test_who_is_on_the_other_uplink_notices_nothing(hosting: Laneway) -> None:
             assert told["verdict"] == "delivered"
         host.sh(BACK)
         hosting("apply", "--in-force")
+    loses_its_routes(hosting, well)
+
+
+def loses_its_routes(hosting: Laneway, well: dict[str, str]) -> None:
+    """Nothing says that all is well where a link was down and up again, and what is said to mend it does."""
+    host = hosting.host
+    host.sh("ip link set eth1 down; ip link set eth1 up; ip addr add 2001:db8:b::2/64 dev eth1 nodad")
+    assert ask(host, "globex-web", FAR[0], 53) != "here"
+
+    status = hosting.json("status", code=4)
+    closed = {each["tenant"]: (each["open"], each["closed"]) for each in status["lanes"]}
+    gone = "its default route is gone"
+    assert closed == {"globex": (False, {"IPv4": gone, "IPv6": gone}), "acme": (True, {})}
+    assert "closed: its default route is gone (IPv4 and IPv6)" in hosting("status", code=4).stdout
+    for command in ("status", "verify", "doctor"):
+        answer = hosting.json(command, code=4)
+        found = answer["errors"] if command == "status" else answer["findings"]
+        (told,) = [each for each in found if each["rule"] == "lane-closed"]
+        assert "uplink south: its lanes are closed in IPv4 and IPv6" in told["what"]
+        assert told["commands"] == ["laneway apply --in-force"]
+    hosting("apply", "--in-force")
+    assert reached(host) == well
+    assert hosting.json("verify")["findings"] == []
+    assert [each["closed"] for each in hosting.json("status")["lanes"]] == [{}, {}]

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from laneway.plan.conflicts.collision import Collision
     from laneway.plan.taken import Forwarded, Taken
     from laneway.policy.model import PolicySet
+    from laneway.state.closed import ClosedLane
     from laneway.state.diagnosis import Diagnosis
 
 COLOURS = {"error": output.RED, "warning": output.YELLOW, "info": output.DIM}
@@ -60,7 +61,7 @@ def run(paths: Sequence[str | Path], *, as_json: bool) -> Exit:
         taken = (*taken_ports(policy, seen.listeners), *forwarded_ports(policy, seen.foreign))
     lost = tuple(unheard(policy, seen.foreign, seen.underlay.gateways)) if policy else ()
     others = _collisions(policy, seen) if policy else _collisions_of_any(seen)
-    found = judge(seen, policy, Besides(others, taken, lost, _damage(policy)))
+    found = judge(seen, policy, Besides(others, taken, lost, *_own(policy)))
     breaks = any(each.severity is Severity.ERROR for each in found)
     unseen = (*seen.unseen, *_hidden())
     if as_json:
@@ -117,23 +118,23 @@ def _hidden() -> tuple[str, ...]:
     return ()
 
 
-def _damage(policy: "PolicySet | None") -> "tuple[Damage, ...]":
+def _own(policy: "PolicySet | None") -> "tuple[tuple[Damage, ...], tuple[ClosedLane, ...]]":
     """Return what of laneway's own is not as it was applied: by what is remembered of that, not by the files named."""
-    from laneway.cli.health import damage
+    from laneway.cli.health import closed, damage
     from laneway.cli.wire import look_at
     from laneway.plan.plan import plan
 
     stored = _in_force()
     in_force = stored or policy
     if in_force is None:
-        return ()
+        return (), ()
     try:
         scene = look_at(in_force, prune=True)
     except (HostRefused, UsageError):  # told already: no iptables, or no rights
-        return ()
+        return (), ()
     if stored is None and not any(scene.observed.kinds().values()):
-        return ()  # nothing was applied here
-    return damage(plan(scene.aim.desired, scene.observed))
+        return (), ()  # nothing was applied here
+    return damage(plan(scene.aim.desired, scene.observed)), closed(scene)
 
 
 def _collisions(policy: "PolicySet", seen: "Diagnosis") -> "tuple[Collision, ...]":

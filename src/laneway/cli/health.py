@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from laneway.doctor.own import Damage
     from laneway.plan.steps import Step
     from laneway.policy.model import PolicySet
+    from laneway.state.closed import ClosedLane
     from laneway.state.facts import Foreign, ForwardedPort, Variant
 
 
@@ -29,8 +30,16 @@ def found_in_passing(scene: Scene) -> tuple[tuple[Finding, ...], tuple[str, ...]
     foreign = scene.kernel.foreign(host.tables, host.priorities)
     seen = glance([each.interface for each in policy.uplinks], scene.aim.facts.variant, foreign)
     lost = tuple(each for each in forwarded_ports(policy, foreign) if each.is_lost)
-    found = judge(seen, policy, Besides(taken=lost))
+    found = judge(seen, policy, Besides(taken=lost, closed=closed(scene)))
     return tuple(each for each in found if each.severity is not Severity.INFO), seen.unseen
+
+
+def closed(scene: Scene) -> tuple[ClosedLane, ...]:
+    """Return the lanes of a host by which nothing leaves."""
+    from laneway.plan.closed import Host, closed_lanes
+
+    aim = scene.aim
+    return tuple(closed_lanes(aim.policy, aim.lanes, Host(aim.desired, scene.observed, aim.facts.interfaces)))
 
 
 def refused_by_others(policy: PolicySet, foreign: Foreign, variant: Variant) -> Iterator[Finding]:

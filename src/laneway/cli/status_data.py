@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from laneway.cli.health import closed
 from laneway.lanes.leases import table_name
 from laneway.policy.names import bridge_name
 from laneway.verify.figures import LaneFigures, Traffic, by_lane, lane_rates, refused
@@ -113,13 +114,18 @@ def _published(workload: str, publish: Publish) -> dict[str, object]:
 def _lanes(scene: Scene, tenant: Tenant, carried: _Carried) -> list[dict[str, object]]:
     aim = scene.aim
     interfaces = {uplink.name: uplink.interface for uplink in aim.policy.uplinks}
+    shut: dict[str, dict[str, str]] = {}
+    for each in closed(scene):
+        if each.tenant == tenant.name:
+            shut.setdefault(each.uplink, {})[f"IPv{each.family}"] = each.why.value
     return [
         {
             "tenant": tenant.name,
             "uplink": name,
             "preferred": name == tenant.uplinks[0],
             "interface": interfaces[name],
-            "open": interfaces[name] in aim.facts.interfaces,
+            "open": name not in shut,
+            "closed": shut.get(name, {}),
             "mark": str(aim.lanes.mark(tenant.name, name)),
             "table": aim.lanes.table(aim.lanes.mark(tenant.name, name)),
             "table_name": table_name(tenant.name, name),

@@ -94,10 +94,17 @@ def _published(each: Mapping[str, Any]) -> str:
     return f"{address}{each['ports']}/{each['protocol']} → {each['workload']} {each['to_ports']}"
 
 
+def _closed(why: Mapping[str, str]) -> str:
+    """Return why nothing leaves, and in which families."""
+    reasons = dict.fromkeys(why.values())
+    said = (f"{reason} ({' and '.join(each for each in why if why[each] == reason)})" for reason in reasons)
+    return f"closed: {', '.join(said)}" if why else ""
+
+
 def _lanes(data: Mapping[str, Any], rates: bool) -> Table:
     table = _table("TENANT", "UPLINK", "INTERFACE", "MARK", "TABLE", "FLOWS", "CARRIED", "", right=_RIGHT)
     for row in data["lanes"]:
-        state = ("preferred" if row["preferred"] else "") if row["open"] else "closed: the interface is not up"
+        state = _closed(row["closed"]) or ("preferred" if row["preferred"] else "")
         name = f"{row['table']} {row['table_name']}"
         carried = _moved(row, "carried", rates=rates)
         cells = (row["tenant"], row["uplink"], row["interface"], row["mark"], name, row["flows"], carried, state)

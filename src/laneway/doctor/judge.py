@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from laneway.doctor import (
     capacity,
     claims,
+    closed,
     flushing,
     gates,
     ip_rules,
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from laneway.plan.conflicts.collision import Collision
     from laneway.plan.taken import Forwarded, Taken
     from laneway.policy.model import PolicySet
+    from laneway.state.closed import ClosedLane
     from laneway.state.diagnosis import Diagnosis
 
 
@@ -37,6 +39,7 @@ class Besides(NamedTuple):
     taken: tuple[Taken | Forwarded, ...] = ()  # by `laneway.plan.taken`
     unheard: tuple[Unheard, ...] = ()  # by `laneway.plan.answers`
     damage: tuple[Damage, ...] = ()  # what of laneway's is not as it was applied
+    closed: tuple[ClosedLane, ...] = ()  # by `laneway.plan.closed`
 
 
 NOTHING = Besides()
@@ -45,6 +48,7 @@ NOTHING = Besides()
 def judge(seen: Diagnosis, policy: PolicySet | None = None, besides: Besides = NOTHING) -> list[Finding]:
     """Return what of the host would break `policy`, the worst first; without one, what would break any."""
     found = [
+        *closed.judge(besides.closed),
         *own.judge(besides.damage),
         *platform.judge(seen),
         *software.judge(seen, policy),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from laneway.doctor import closed
 from laneway.doctor.finding import Severity
 from laneway.doctor.refusing import refusing
 from laneway.errors import Exit
@@ -12,6 +13,7 @@ from laneway.explain.expect import failed
 from laneway.explain.explanation import Ground
 from laneway.explain.origin import Origins
 from laneway.explain.terrain import Terrain
+from laneway.plan.closed import Host, closed_lanes
 from laneway.plan.conflicts.handovers import handovers
 from laneway.plan.plan import plan
 from laneway.verify.besides import with_besides
@@ -77,7 +79,8 @@ def judge_remote(host: RemoteHost, policy: PolicySet, limits: Limits | None = No
     Of what is in the way only laneway's own is looked for: others' routes, names of tables and marks outside iptables
     are not read there.
     Tenants there that the policy does not name are judged by the policy in force there, where that can be read.
-    Of the doctor's findings there are those about ip rules and chains of others; what else it looks at is unseen.
+    Of the doctor's findings there are those about closed lanes, and ip rules and chains of others; what else it looks
+    at is unseen.
     """
     from laneway.apply.target import refuse_unknown_tenants, target
     from laneway.kernel.outside import Limits
@@ -88,6 +91,8 @@ def judge_remote(host: RemoteHost, policy: PolicySet, limits: Limits | None = No
     refuse_unknown_tenants(policy, seen.state)
     aim = target(policy, seen.state, seen.facts([each.interface for each in policy.uplinks]))
     found = [each for each in refusing(policy, seen.foreign, seen.variant) if each.severity is not Severity.INFO]
+    lanes = closed_lanes(aim.policy, aim.lanes, Host(aim.desired, seen.state, aim.facts.interfaces))
+    found += closed.judge(tuple(lanes))
     changed = tuple(handovers(seen.state, aim.desired, aim.lanes)) or None
     judgement = judge(aim, seen.comparable(aim.desired), seen.underlay, changed)
     return replace(judgement, findings=tuple(found), unseen=seen.foreign.unseen, besides=besides)

@@ -1,0 +1,23 @@
+"""A lane by which nothing leaves."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import NamedTuple
+
+
+class Why(StrEnum):
+    """What a lane lacks."""
+
+    NOT_UP = "the interface is not up"
+    NO_GATEWAY = "no gateway is known"
+    NO_ROUTE = "its default route is gone"
+
+
+class ClosedLane(NamedTuple):
+    """A tenant's lane in one family: what would go by it is refused."""
+
+    tenant: str
+    uplink: str
+    family: int
+    why: Why
