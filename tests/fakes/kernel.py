@@ -36,6 +36,7 @@ class FakeKernel:
         self.forgotten: list[FwMark] = []
         self.closed: list[Closed] = []
         self.lost: Callable[[Ends], bool] | None = None  # of the last time
+        self.missed: Callable[[Ends], bool] | None = None
         self.contradictions: tuple[str, ...] = ()
         self.done = 0
         self.fail_at = fail_at  # the number of steps after which the next one fails, or the step that does, once
@@ -62,11 +63,16 @@ class FakeKernel:
         return ReadBack(without_unreached(self.read(), inside), self.contradictions)
 
     def forget(
-        self, marks: Iterable[FwMark], closed: Sequence[Closed] = (), lost: Callable[[Ends], bool] | None = None
+        self,
+        marks: Iterable[FwMark],
+        closed: Sequence[Closed] = (),
+        lost: Callable[[Ends], bool] | None = None,
+        missed: Callable[[Ends], bool] | None = None,
     ) -> None:
         self.forgotten += marks
         self.closed += closed
         self.lost = lost
+        self.missed = missed
 
     def run(self, steps: Sequence[Step]) -> None:
         for step in steps:

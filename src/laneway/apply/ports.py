@@ -44,9 +44,16 @@ class Kernel(Protocol):
         """
 
     def forget(
-        self, marks: Iterable[FwMark], closed: Sequence[Closed] = (), lost: Callable[[Ends], bool] | None = None
+        self,
+        marks: Iterable[FwMark],
+        closed: Sequence[Closed] = (),
+        lost: Callable[[Ends], bool] | None = None,
+        missed: Callable[[Ends], bool] | None = None,
     ) -> None:
-        """Delete the conntrack entries that bear one of `marks`, and those that are `closed` or `lost`."""
+        """Delete the conntrack entries that bear one of `marks`, and those that are `closed` or `lost`.
+
+        Of those to the host itself also what is `missed`, unless a service of the host's has it.
+        """
 
 
 class Ledger(Protocol):

@@ -75,7 +75,11 @@ class SavedHost:
         return ReadBack(self.observed, ())
 
     def forget(
-        self, marks: Iterable[FwMark], closed: Sequence[Closed] = (), lost: Callable[[Ends], bool] | None = None
+        self,
+        marks: Iterable[FwMark],
+        closed: Sequence[Closed] = (),
+        lost: Callable[[Ends], bool] | None = None,
+        missed: Callable[[Ends], bool] | None = None,
     ) -> None:
         """Do nothing: there are no flows."""
 

@@ -13,6 +13,7 @@ from laneway.apply.signals import held, waiting
 from laneway.errors import HostRefused, LanewayError, StepFailed
 from laneway.plan.flows import closed_flows, moved_flows
 from laneway.plan.plan import plan
+from laneway.plan.published import Published
 from laneway.plan.reach import reached, without_unreached
 from laneway.plan.standing import Standing
 from laneway.plan.words import describe
@@ -200,14 +201,18 @@ def _forget(
     marks = {mark for way, origin in origins for mark in moved_flows(way, origin, field)}
     closed = {each for way, _ in origins for each in closed_flows(way, desired, field)}
     judged = any(step.kind in _ABOUT_FLOWS for way, _ in origins for step in way)
-    lost = Standing(desired, field).lost if judged else None
-    kernel.forget(sorted(marks), sorted(closed, key=repr), lost)
+    lost, missed = (Standing(desired, field).lost, Published(desired, field).missed) if judged else (None, None)
+    kernel.forget(sorted(marks), sorted(closed, key=repr), lost, missed)
 
 
 def _forget_again(kernel: Kernel, before: HostState, after: HostState, field: MarkField, back: Sequence[Step]) -> None:
-    """Forget the flows that began in a lane, or by a door, which is gone again; that one is refused is no matter."""
+    """Forget the flows that began in a lane, or by a door, which is gone again; that one is refused is no matter.
+
+    And those that began while a port was not published that is again.
+    """
+    missed = Published(before, field).missed
     try:
-        kernel.forget(moved_flows(back, after, field), closed_flows(back, before, field))
+        kernel.forget(moved_flows(back, after, field), closed_flows(back, before, field), None, missed)
     except TROUBLE:
         return
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from laneway.errors import HostRefused
 from laneway.kernel.netlink import NETFILTER, NetlinkSocket, Request, attribute, attributes, chosen
+from laneway.kernel.own_services import OwnServices
 from laneway.kernel.reasons import hint, reason
 from laneway.state.flows import Doors, Ends
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 _DUMP_FLOWS = 0x101  # NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_GET
 _FLUSH = 0x102  # IPCTNL_MSG_CT_DELETE: without a tuple every flow, but since 4.1 a mark limits it
 _NFGEN = bytes(4)  # any family
+_CTA_STATUS = 3
 _CTA_MARK = 8
 _CTA_MARK_MASK = 21
 _CTA_TUPLE, _CTA_REPLY = 1, 2  # of the first packet, and of its answer
@@ -27,7 +29,8 @@ _CTA_ID = 12
 _CTA_MASTER = 14
 _CTA_ZONE = 18
 _IDENTITY = frozenset((_CTA_TUPLE, _CTA_ID, _CTA_ZONE))
-_ENDS = frozenset((_CTA_TUPLE, _CTA_REPLY, _CTA_MARK, _CTA_MASTER))
+_ENDS = frozenset((_CTA_TUPLE, _CTA_REPLY, _CTA_MARK, _CTA_MASTER, _CTA_STATUS))
+_SEEN_REPLY, _ASSURED = 1 << 1, 1 << 2  # linux/netfilter/nf_conntrack_common.h
 _TUPLE_IP, _TUPLE_PROTO = 1, 2
 _SOURCE4, _TO4, _SOURCE6, _TO6 = 1, 2, 3, 4
 _PROTO_NUMBER, _PROTO_PORT = 1, 3
@@ -70,17 +73,30 @@ def _borne(marks: Sequence[FwMark]) -> list[FwMark]:
     return [mark for mark in marks if mark.value in under[mark.mask]]
 
 
-def shut(closed: Sequence[Closed], lost: Callable[[Ends], bool] | None = None) -> None:
-    """Delete the conntrack entries of both families that are `closed` or `lost`, and no others; raises HostRefused."""
-    if not closed and lost is None:
+def _nobodys(_: Ends) -> bool:
+    return False
+
+
+def shut(
+    closed: Sequence[Closed],
+    lost: Callable[[Ends], bool] | None = None,
+    missed: Callable[[Ends], bool] | None = None,
+) -> None:
+    """Delete the conntrack entries of both families that are `closed` or `lost`, and no others; raises HostRefused.
+
+    Of those to the host itself also what is `missed`, unless a service of the host's has it.
+    """
+    if not closed and lost is None and missed is None:
         return
-    doors = Doors(tuple(closed))
+    doors, own = Doors(tuple(closed)), OwnServices()
+    lost, missed = lost or _nobodys, missed or _nobodys
     with NetlinkSocket(NETFILTER) as kernel:
         flows = kernel.dump(_DUMP_FLOWS, _NFGEN)
         requests = [
             _deletion(flow)
             for flow in flows
-            if (ends := _ends(flow)) is not None and (doors.lead(ends) or (lost is not None and lost(ends)))
+            if (ends := _ends(flow)) is not None
+            and (doors.lead(ends) or lost(ends) or (missed(ends) and own.leave(ends)))
         ]
         for refusal in kernel.send(requests):
             if refusal.errno != errno.ENOENT:  # it ended by itself
@@ -106,5 +122,17 @@ def _ends(flow: bytes) -> Ends | None:
     port, mark = (int.from_bytes(part, "big") for part in (proto.get(_PROTO_PORT, b""), found.get(_CTA_MARK, b"")))
     seen_as = b"" if answer[to] == ip[source] else answer[to]
     seen_port = int.from_bytes(attributes(back[_TUPLE_PROTO]).get(_PROTO_PORT, b""), "big")
-    number = proto[_PROTO_NUMBER][0]
-    return Ends(ip[source], ip[to], answer[source], number, port, mark, seen_as, seen_port, _CTA_MASTER in found)
+    status = int.from_bytes(found.get(_CTA_STATUS, b""), "big")
+    return Ends(
+        ip[source],
+        ip[to],
+        answer[source],
+        proto[_PROTO_NUMBER][0],
+        port,
+        mark,
+        seen_as,
+        seen_port,
+        expected=_CTA_MASTER in found,
+        answered=bool(status & _SEEN_REPLY),
+        assured=bool(status & _ASSURED),
+    )

@@ -199,14 +199,20 @@ class LinuxHost:
         }
 
     def forget(
-        self, marks: Iterable[FwMark], closed: Sequence[Closed] = (), lost: Callable[[Ends], bool] | None = None
+        self,
+        marks: Iterable[FwMark],
+        closed: Sequence[Closed] = (),
+        lost: Callable[[Ends], bool] | None = None,
+        missed: Callable[[Ends], bool] | None = None,
     ) -> None:
         """Delete the conntrack entries that bear one of `marks`, are `closed` or `lost`, and no others.
+
+        Of those to the host itself also what is `missed`, unless a service of the host's has it.
 
         Raises HostRefused.
         """
         conntrack.forget(marks)
-        conntrack.shut(closed, lost)
+        conntrack.shut(closed, lost, missed)
 
 
 def _lot(step: Step) -> tuple[str, Op]:

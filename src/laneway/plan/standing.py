@@ -60,7 +60,12 @@ class Standing:
             return True
         if home is not None and field.owner_of(home) == owner:
             return not flow.expected and self._astray(flow, mark, home)
-        return all(field.owner_of(there) != owner for there in self._homes.around(flow.answers))
+        return self._misled(flow) or all(field.owner_of(there) != owner for there in self._homes.around(flow.answers))
+
+    def _misled(self, flow: Ends) -> bool:
+        """Return whether the flow is for a published port, and goes to another workload than who publishes it."""
+        published = (flow.protocol, flow.port) in self._published_ports
+        return published and flow.answers != flow.to and not (flow.expected or self._doors.lead(flow))
 
     def _astray(self, flow: Ends, mark: FwMark, home: FwMark) -> bool:
         """Return whether a flow that a tenant began is in another of its lanes than it can be, or has another source.

@@ -26,6 +26,8 @@ class Ends(NamedTuple):
     seen_as: bytes = b""  # the source that whoever answers sees; empty when it is the sender's own
     seen_port: int = 0  # and the port
     expected: bool = False  # a protocol's helper foretold it, and it has the mark of the flow that it belongs to
+    answered: bool = False
+    assured: bool = False  # of TCP: it is established, or was
 
 
 class Closed(NamedTuple):
