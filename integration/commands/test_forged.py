@@ -226,7 +226,10 @@ def test_no_tenant_is_heeded_about_flows_of_the_hosts_own(router: Throwaway, lan
             heard.append(what_comes(router, "2001:db8:ffff::9", 80, *error))
     with answering(router, "globex-db", "10.30.0.10", 53):
         heard.append(what_comes(router, "10.30.0.10", 53, *forged("10.30.0.1", "10.30.0.10", (5555, 53))))
-    assert heard == ["here"] * 4
+    with answering(router, "globex-db", "fd30::10", 53):
+        error = (*six, "fd30::1", "fd30::10", link_local, "5555", "53")
+        heard.append(what_comes(router, "fd30::10", 53, *error))
+    assert heard == ["here"] * 5
 
     # Whoever the host asks may say that nobody is there: a workload, and what is behind a published port.
     for to, port in (("10.20.0.10", 99), ("fd20::10", 99), ("192.0.2.2", 5353), ("2001:db8:a::2", 5353)):

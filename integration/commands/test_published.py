@@ -47,6 +47,14 @@ table {family} others {{
         type nat hook prerouting priority -110
         udp dport 9006 dnat to {to}
     }}
+    chain stateless {{
+        type filter hook prerouting priority -140
+        udp dport {{ 9007, 9008 }} {family} daddr set {to}
+    }}
+    chain untracked {{
+        type filter hook prerouting priority -300
+        udp dport 9008 notrack
+    }}
 }}
 """
 
@@ -143,7 +151,7 @@ def unanswered(host: Throwaway, netns: str | None, to: list[tuple[str, int]]) ->
 
 def stray(host: Throwaway) -> list[tuple[str, str]]:
     """Return who is heard in globex, having asked for ports that acme publishes."""
-    asked = [(HOST[family], port) for family in BOTH for port in (9001, 9002, 9006)]
+    asked = [(HOST[family], port) for family in BOTH for port in (9001, 9002, 9006, 9007, 9008)]
     with hearing(host, "globex-app") as app, hearing(host, "provider") as provider:
         for asker in ("acme-web", "acme-db", "provider"):
             sends(host, asker, asked)

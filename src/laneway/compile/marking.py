@@ -199,6 +199,8 @@ def _from_related(scene: Scene, family: int) -> Chain:
     others = Mark(FwMark(0, field.owner_mask), negated=True)
     return (
         ChainRule((ConnMark(field.crossing),), Verdict.RETURN, note),
+        # The set does not know a link-local source, and leaves the mark alone then, which is the flow's own.
+        ChainRule((), SetMark(field.unmarked), note),
         ChainRule((), MapMark(src_set(family), "src,src"), note),
         ChainRule((), XorMark(field.mask), note),
         ChainRule((others,), Verdict.DROP, note),

@@ -37,11 +37,17 @@ OUT = "LANEWAY-OUT"
 BEGINNING = "LANEWAY-NEW"
 """New flows on their way out of the host."""
 
-HOSTS_FLOW = f"{BEGINNING}.HOST"
+TO_TENANT = f"{BEGINNING}.TO"
+"""Those to a tenant."""
+
+HOSTS_FLOW = f"{TO_TENANT}.HOST"
 """Those of the host's own to a tenant."""
 
-NOT_PUBLISHED = f"{BEGINNING}.NOT-PUBLISHED"
-"""Those that others' DNAT sends to a tenant, where no published port leads."""
+NOT_PUBLISHED = f"{TO_TENANT}.OTHER"
+"""Those to a tenant where no published port leads."""
+
+EXPECTED = f"{TO_TENANT}.RELATED"
+"""Those to a tenant that a helper of conntrack expects, and ICMP errors."""
 
 DNAT = "LANEWAY-DNAT"
 SNAT = "LANEWAY-SNAT"
