@@ -30,6 +30,11 @@ def held() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
+def let_in() -> None:
+    """Let the signals end this process, if who started it held them back."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
+
+
 def waiting() -> str:
     """Return the name of a signal that is held back, or an empty text; one that is ignored (nohup(1)) is none."""
     pending = signal.sigpending()

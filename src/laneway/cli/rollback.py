@@ -170,8 +170,10 @@ def take_back_in_time() -> Exit:
     from laneway.apply import store
     from laneway.apply.going_back import TROUBLE
     from laneway.apply.pending import read
+    from laneway.apply.signals import let_in
     from laneway.cli.change import alone
 
+    let_in()
     for tried in range(1, TRIES + 1):
         try:
             if not _wait_until_due():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import signal
+import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -64,35 +64,25 @@ def _ask_systemd(argv: Sequence[str], environment: Mapping[str, str], seconds: f
 
 
 def _daemonize(argv: Sequence[str], environment: Mapping[str, str], log: Path) -> None:
-    """Start the command in a session of its own, as nobody's child; returns once it is started."""
-    reading, writing = os.pipe2(os.O_CLOEXEC)
-    child = os.fork()
-    if not child:
-        _become_daemon(argv, environment, log, writing)
-    os.close(writing)
-    os.waitpid(child, 0)
-    with os.fdopen(reading, "rb") as pipe:
-        complaint = pipe.read().decode(errors="replace")  # ends when the command is started, or has failed to
-    if complaint:
-        message = f"the process that would take the change back cannot be started: {complaint}"
-        raise HostRefused(message, "nothing on the host was touched")
+    """Start the command in a session of its own; who started it may end, and init(1) takes it over.
 
-
-def _become_daemon(argv: Sequence[str], environment: Mapping[str, str], log: Path, complaints: int) -> None:
+    It inherits the signals that this process holds back: it has to let them in by itself.
+    """
     try:
-        os.setsid()
-        if os.fork():
-            os._exit(0)
-        signal.pthread_sigmask(signal.SIG_SETMASK, ())  # the caller holds some back
-        os.chdir("/")
-        null = os.open(os.devnull, os.O_RDONLY)
-        out = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
-        for number, descriptor in ((0, null), (1, out), (2, out)):
-            os.dup2(descriptor, number)
-        os.closerange(3, complaints)
-        os.closerange(complaints + 1, 65536)
-        os.execve(argv[0], list(argv), dict(environment))  # noqa: S606  an argv list is the point
+        with open(log, "wb", opener=_made_anew) as out:
+            subprocess.Popen(  # noqa: S603  an argv list is the point
+                list(argv),
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+                cwd="/",
+                env=dict(environment),
+                start_new_session=True,
+            )
     except OSError as error:
-        os.write(complaints, f"{error.filename or argv[0]}: {error.strerror}".encode())
-    finally:
-        os._exit(1)
+        message = f"the process that would take the change back cannot be started: {error.filename}: {error.strerror}"
+        raise HostRefused(message, "nothing on the host was touched") from error
+
+
+def _made_anew(path: str, _: int) -> int:
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
