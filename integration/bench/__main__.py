@@ -12,6 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+from integration.bench.codecs import codecs
 from integration.bench.forwarding import Scale, forwarding, source_alone
 from integration.bench.others import CROWD, other_tools
 from integration.bench.packet_host import compiled
@@ -21,7 +22,7 @@ from integration.bench.waiting import starting, waiting
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-PARTS = ("waiting", "others", "starting", "forwarding")
+PARTS = ("waiting", "others", "starting", "codecs", "forwarding")
 
 
 def main() -> None:
@@ -79,6 +80,8 @@ def _measured(options: argparse.Namespace) -> Iterator[Result]:
         )
     if "starting" in options.parts:
         yield from starting(min(4000, max(options.crowds)), _say)
+    if "codecs" in options.parts:
+        yield from codecs(options.rounds)
     # Last: its many bridges hold up the kernel while they are deleted, and what an operator waits for would wait.
     if "forwarding" in options.parts:
         with TemporaryDirectory() as directory:
