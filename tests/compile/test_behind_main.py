@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from laneway.compile.behind_main import uplink_networks
 from laneway.compile.host import compile_host
 from laneway.lanes.allocate import allocate
 from laneway.lanes.leases import Leases
-from laneway.state.facts import HostFacts, uplink_networks
+from laneway.state.facts import HostFacts
 from laneway.state.prefix import prefix
 from laneway.state.routing import MAIN_PRIORITY, FibRule, RuleAction
 from tests.worlds import tenant, world
 
-OF_UPLINKS = (("eth0", prefix("192.0.2.0/24")), ("eth0", prefix("2001:db8::/64")), ("eth9", prefix("10.9.0.0/16")))
+OF_UPLINKS = (("eth0", prefix("192.0.2.2/24")), ("eth0", prefix("2001:db8::2/64")), ("eth9", prefix("10.9.0.0/16")))
 
 
 def test_an_uplink_s_own_addresses_answer_by_it_and_for_rp_filter_there_is_a_way_back() -> None:
     policy = world(tenant("acme", 1))
-    facts = HostFacts("nft", frozenset({"eth0", "eth1"}), uplink_networks=OF_UPLINKS)
+    facts = HostFacts("nft", frozenset({"eth0", "eth1"}), uplink_addresses=OF_UPLINKS)
 
     state = compile_host(policy, allocate(policy, Leases()), facts)
 

@@ -59,7 +59,7 @@ def run(paths: Sequence[str | Path], *, as_json: bool) -> Exit:
     taken: tuple[Taken | Forwarded, ...] = ()
     if policy is not None:
         taken = (*taken_ports(policy, seen.listeners), *forwarded_ports(policy, seen.foreign))
-    lost = tuple(unheard(policy, seen.foreign, seen.underlay.gateways)) if policy else ()
+    lost = tuple(unheard(policy, seen.foreign, seen.gateways)) if policy else ()
     others = _collisions(policy, seen) if policy else _collisions_of_any(seen)
     found = judge(seen, policy, Besides(others, taken, lost, *_own(policy)))
     breaks = any(each.severity is Severity.ERROR for each in found)

@@ -16,7 +16,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from laneway.state.links import HOST
-from laneway.state.prefix import ANY, IPV4
+from laneway.state.prefix import ANY, IPV4, Prefix, inside, is_link_local, network_of
 from laneway.state.routing import (
     ANSWERS_PRIORITY,
     REVERSE_PATH_PRIORITY,
@@ -28,6 +28,8 @@ from laneway.state.routing import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from laneway.compile.scene import Scene
     from laneway.state.host import HostState
 
@@ -36,9 +38,11 @@ LOOPBACK = "lo"
 
 def follow_main(scene: Scene, state: HostState) -> None:
     """Add what is looked up behind main to `state`."""
+    interfaces = {way.uplink.interface for way in scene.ways}
+    networks = uplink_networks(each for each in scene.facts.uplink_addresses if each[0] in interfaces)
     for way in scene.ways:
         table = scene.lanes.table(scene.lanes.host_mark(way.uplink.name))
-        for interface, network in scene.facts.uplink_networks:
+        for interface, network in networks:
             if interface == way.uplink.interface:
                 asks = f"from {network} iif {LOOPBACK}"
                 rule = FibRule(network.family, ANSWERS_PRIORITY, RuleAction.LOOKUP, target=table, more=asks)
@@ -49,3 +53,21 @@ def follow_main(scene: Scene, state: HostState) -> None:
     backwards = FibRule(IPV4, REVERSE_PATH_PRIORITY, RuleAction.LOOKUP, target=table, inverted=True, more=asks)
     state.fib_rules[backwards] = None
     state.routes[RouteKey(HOST, table, ANY[IPV4], 0)] = Route(RouteKind.UNICAST, LOOPBACK)
+
+
+def uplink_networks(addresses: Iterable[tuple[str, Prefix]]) -> tuple[tuple[str, Prefix], ...]:
+    """Return the networks of these addresses of uplinks by interface; of one that two uplinks share, the addresses."""
+    known = {(link, address) for link, address in addresses if not is_link_local(address)}
+    networks = {(link, network_of(address)) for link, address in known}
+    found = set()
+    for link, address in known:
+        network = network_of(address)
+        shared = any(inside(network, each) or inside(each, network) for other, each in networks if other != link)
+        found.add((link, Prefix(address.address, len(address.address) * 8) if shared else network))
+    return tuple(
+        sorted(
+            (link, network)
+            for link, network in found
+            if not any(inside(network, each) and network != each for other, each in found if other == link)
+        )
+    )

@@ -78,7 +78,7 @@ def _family(seen: Diagnosis, uplink: Uplink, family: int, gateway: Gateway) -> I
             "tenants' packets would leave with an address that nobody answers to",
             f"{IP[family]} addr add ADDRESS/LENGTH dev {name}",
         )
-    if gateway == AUTO and not defaults:
+    if gateway == AUTO and not defaults and (name, family) not in seen.gateways:
         yield error(
             "gateway-not-known",
             f"{label}: no default route by {name} says what its IPv{family} gateway is",

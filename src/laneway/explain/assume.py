@@ -13,7 +13,7 @@ from laneway.explain.terrain import Terrain
 from laneway.lab.topology import plan_world
 from laneway.lanes.allocate import allocate
 from laneway.lanes.leases import Leases
-from laneway.state.facts import UplinkRoute, uplink_networks
+from laneway.state.facts import UplinkRoute
 from laneway.state.links import HOST
 from laneway.state.prefix import ANY, FAMILIES, IPV4, IPV6, Prefix
 from laneway.state.routing import RouteKind
@@ -50,7 +50,7 @@ def facts_for(policy: PolicySet) -> HostFacts:
     return facts._replace(
         gateways=gateways,
         uplink_routes=tuple(dict.fromkeys(routes)),
-        uplink_networks=uplink_networks(addresses),
+        uplink_addresses=tuple(addresses),
     )
 
 

@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import os
 import re
+from functools import partial
 from pathlib import Path
 from struct import Struct
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from laneway.errors import HostRefused
-from laneway.kernel import flushers, foreign, link_managers, listeners, other_software, sysctls, underlay
+from laneway.kernel import (
+    facts,
+    flushers,
+    foreign,
+    gateways,
+    link_managers,
+    listeners,
+    other_software,
+    sysctls,
+    underlay,
+)
 from laneway.kernel.files import TABLE_NAMES
 from laneway.kernel.iptables_variant import PROGRAMS, detect_variant, has_variant, other_variant
 from laneway.kernel.link_messages import (
@@ -91,6 +102,7 @@ def look_over(
         variant=variant,
         links=there,
         underlay=look.at("addresses and routes", underlay.read, Underlay()),
+        gateways=look.at("gateways", partial(_gateways, uplinks), {}),
         sysctls=look.at("sysctls", lambda: sysctls.read(watched_sysctls(tuple(uplinks))), {}),
         foreign=theirs,
         listeners=listeners.read(),
@@ -115,6 +127,7 @@ def glance(uplinks: Sequence[str], variant: Variant, others: Foreign, root: Path
         variant=variant,
         links=there,
         underlay=look.at("addresses and routes", underlay.read, Underlay()),
+        gateways=look.at("gateways", partial(_gateways, uplinks), {}),
         sysctls=look.at("sysctls", lambda: sysctls.read(watched_sysctls(tuple(uplinks))), {}),
         foreign=others,
         in_force=True,
@@ -187,6 +200,14 @@ def _foreign(variant: Variant | None, names: frozenset[str], root: Path) -> Fore
             forwarded=theirs.forwarded,
             unseen=theirs.unseen,
         )
+
+
+def _gateways(uplinks: Sequence[str]) -> dict[tuple[str, int], bytes]:
+    with NetlinkSocket() as kernel:
+        there = links(kernel.dump(RTM_GETLINK, DUMP_LINKS))
+        indexes = {link.number: link.name for link in there if link.name in uplinks and link.group not in OUR_GROUPS}
+        seen = rules(kernel.dump(RTM_GETRULE, DUMP_RULES))
+        return gateways.read(kernel, indexes, seen, tuple(facts.own_addresses(kernel, indexes)))
 
 
 def _in_force() -> bool:

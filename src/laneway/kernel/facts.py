@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from laneway.kernel import listeners, sysctls
+from laneway.kernel import gateways, listeners, sysctls
 from laneway.kernel.link_messages import DUMP_ADDRESSES, OUR_GROUPS, RTM_GETADDR, addresses, advertised
 from laneway.kernel.netns import LOOPBACK
-from laneway.kernel.route_messages import ROUTE_TYPES, RTM_GETROUTE, dump_routes, routes
-from laneway.state.facts import HostFacts, MainWay, uplink_networks, uplink_routes
+from laneway.kernel.route_messages import RTM_GETROUTE, dump_routes, routes
+from laneway.state.facts import HostFacts, MainWay, uplink_routes
 from laneway.state.prefix import IPV6
-from laneway.state.routing import MAIN_TABLE, RouteKind
+from laneway.state.routing import MAIN_TABLE
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from laneway.kernel.link_messages import SeenLink
     from laneway.kernel.netlink import NetlinkSocket
+    from laneway.kernel.observe import Sight
     from laneway.kernel.route_messages import SeenRoute
     from laneway.state.facts import Variant
     from laneway.state.prefix import Prefix
@@ -29,16 +30,18 @@ _CARDS = frozenset(("", "bond", "team", "vlan"))
 
 def read(
     kernel: NetlinkSocket,
-    links: Iterable[SeenLink],
+    sight: Sight,
     *,
     variant: Variant,
     uplinks: Sequence[str],
     priors: Mapping[str, str],
 ) -> HostFacts:
-    """Return the facts, of the host with these `links`; of a sysctl that laneway changed, its prior value."""
-    theirs = [link for link in links if link.group not in OUR_GROUPS]
+    """Return the facts of the host that was seen; of a sysctl that laneway changed, its prior value."""
+    theirs = [link for link in sight.links if link.group not in OUR_GROUPS]
     indexes = {link.number: link.name for link in theirs if link.name in uplinks}
-    by_link = {name: _main_routes(kernel, index) for index, name in sorted(indexes.items(), key=lambda item: item[1])}
+    in_order = sorted(indexes.items(), key=lambda item: item[1])
+    by_link = {name: gateways.unicast(kernel, index, MAIN_TABLE) for index, name in in_order}
+    own = tuple(sorted(own_addresses(kernel, indexes)))
     keys = [*sysctls.HOST_KEYS, *(key.format(name) for name in sorted(set(uplinks)) for key in sysctls.UPLINK_KEYS)]
     present = sysctls.read([*keys, *priors])  # of an interface that is gone, there is none to have a prior value
     listening, besides = _before_it_forwards(kernel, theirs, present)
@@ -46,9 +49,9 @@ def read(
     return HostFacts(
         variant=variant,
         interfaces=frozenset(link.name for link in theirs if link.up),
-        gateways=_gateways(by_link),
+        gateways=gateways.read(kernel, indexes, sight.rules, own),
         uplink_routes=uplink_routes(_ways(by_link)),
-        uplink_networks=uplink_networks(_addresses(kernel, indexes)),
+        uplink_addresses=own,
         sysctls=present | {key: priors[key] for key in present if key in priors},
         listeners=listeners.read(),
         listening=listening,
@@ -56,7 +59,8 @@ def read(
     )
 
 
-def _addresses(kernel: NetlinkSocket, names: Mapping[int, str]) -> Iterator[tuple[str, Prefix]]:
+def own_addresses(kernel: NetlinkSocket, names: Mapping[int, str]) -> Iterator[tuple[str, Prefix]]:
+    """Yield the addresses on the links with these indexes."""
     for each in addresses(kernel.dump(RTM_GETADDR, DUMP_ADDRESSES)):
         if each.link in names:
             yield names[each.link], each.address
@@ -98,27 +102,6 @@ def _have_learnt(kernel: NetlinkSocket) -> frozenset[int]:
     found = routes(kernel.dump(RTM_GETROUTE, dump_routes(protocol=_FROM_A_ROUTER)))
     by_route = {hop.link for seen in found if seen.protocol == _FROM_A_ROUTER for hop in seen.hops}
     return frozenset(by_route | set(advertised(kernel.dump(RTM_GETADDR, DUMP_ADDRESSES))))
-
-
-def _main_routes(kernel: NetlinkSocket, link: int) -> list[SeenRoute]:
-    """Return the unicast routes of main by one link, each with its hops by that link alone."""
-    bodies = kernel.dump(RTM_GETROUTE, dump_routes(table=MAIN_TABLE, link=link))
-    unicast = ROUTE_TYPES[RouteKind.UNICAST]
-    found = (seen for seen in routes(bodies) if (seen.table, seen.type) == (MAIN_TABLE, unicast))
-    # Where next hop objects tell nothing of themselves (nexthop_compat_mode) there is no hop, and the kernel's word.
-    by_link = ((seen, tuple(hop for hop in seen.hops if hop.link == link)) for seen in found)
-    return [seen._replace(hops=hops) for seen, hops in by_link if hops or not seen.hops]
-
-
-def _gateways(by_link: Mapping[str, Sequence[SeenRoute]]) -> dict[tuple[str, int], bytes]:
-    """Return the gateway of each link's and family's default route of the lowest metric."""
-    found: dict[tuple[str, int], bytes] = {}
-    for name, seen in by_link.items():
-        for route in sorted(seen, key=lambda each: each.metric):
-            via = route.hops[0].via if route.hops else b""
-            if not route.to.length and len(via) == len(route.to.address):
-                found.setdefault((name, route.to.family), via)
-    return found
 
 
 def _ways(by_link: Mapping[str, Sequence[SeenRoute]]) -> Iterator[MainWay]:

@@ -145,7 +145,11 @@ class LinuxHost:
         priors, sight = self._seen or self._look()[1]
         with NetlinkSocket() as kernel:
             return facts.read(
-                kernel, sight.links, variant=self._chains.variant, uplinks=uplink_interfaces, priors=priors
+                kernel,
+                sight,
+                variant=self._chains.variant,
+                uplinks=uplink_interfaces,
+                priors=priors,
             )
 
     def networks(self) -> Networks:

@@ -78,4 +78,6 @@ def _answer(found: Any, names: dict[int, str]) -> Answer:
     kind = _TYPES.get(found["type"], str(found["type"]))
     if kind != "unicast":
         return Answer("local" if kind in {"broadcast", "anycast"} else kind)
-    return Answer(kind, names.get(found.get_attr("RTA_OIF"), ""), found.get_attr("RTA_GATEWAY") or "")
+    other = found.get_attr("RTA_VIA") or {}  # a gateway of the other family (RFC 8950)
+    via = found.get_attr("RTA_GATEWAY") or other.get("addr", "")
+    return Answer(kind, names.get(found.get_attr("RTA_OIF"), ""), via)

@@ -63,6 +63,7 @@ _RULE = Struct("=BBBBBxxBI")  # family, to, from, tos, table, action, flags
 _FIB_RULE_INVERT = 2
 _HOP = Struct("=HBBi")  # length, flags, weight, link index
 _NUMBER = Struct("=I")
+_AF = Struct("=H")
 
 AF = {IPV4: socket.AF_INET, IPV6: socket.AF_INET6}
 FAMILY = {number: family for family, number in AF.items()}
@@ -218,7 +219,7 @@ def route_request(op: Op, key: RouteKey, route: Route, link: int) -> Request:
     if link:
         parts.append(u32(_RTA_OIF, link))
     if route.via:
-        parts.append(attribute(_RTA_GATEWAY, route.via))
+        parts.append(_gateway_attribute(family, route.via))
     table = key.table if key.table < 256 else 0  # noqa: PLR2004  the header has one byte; RTA_TABLE counts
     flags = _RTNH_F_ONLINK if route.via else 0
     header = _ROUTE.pack(AF[family], key.to.length, from_, tos, table, PROTOCOL, scope, ROUTE_TYPES[route.kind], flags)
@@ -228,6 +229,13 @@ def route_request(op: Op, key: RouteKey, route: Route, link: int) -> Request:
     make = NLM_F_CREATE | NLM_F_APPEND if PLACE in key.more.split() else make
     how = {Op.CREATE: make, Op.REPLACE: NLM_F_CREATE | NLM_F_REPLACE, Op.DELETE: 0}[op]
     return Request(kind, how, header + b"".join(parts))
+
+
+def _gateway_attribute(family: int, via: bytes) -> bytes:
+    """Return the attribute of a gateway: one of the other family says so (RFC 8950)."""
+    if family_of(via) == family:
+        return attribute(_RTA_GATEWAY, via)
+    return attribute(_RTA_VIA, _AF.pack(AF[family_of(via)]) + via)
 
 
 def _scope(route: Route) -> int:

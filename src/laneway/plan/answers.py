@@ -38,16 +38,16 @@ class Unheard(NamedTuple):
 
 
 def unheard(policy: PolicySet, foreign: Foreign, gateways: Mapping[tuple[str, int], bytes]) -> Iterator[Unheard]:
-    """Yield ip rules of others for answers by an uplink, and another default of main's by its interface.
+    """Yield ip rules of others for answers by an uplink, and another default of the host's by its interface.
 
-    `gateways` are those of main's defaults, by interface and family.
+    `gateways` are those of the host's own defaults, by interface and family.
     """
     for uplink in policy.uplinks:
         for family in FAMILIES:
             yield from _default(uplink, family, gateways.get((uplink.interface, family)))
         for rule in foreign.fib_rules:
             later = policy.host.priorities[1] < rule.priority < MAIN_PRIORITY
-            if later and _is_about(rule, uplink, foreign) and not _says_the_same(rule, uplink, foreign):
+            if later and _is_about(rule, uplink, foreign) and not _says_the_same(rule, uplink, foreign, gateways):
                 yield _rule(rule, uplink, foreign, policy.host.priorities[0])
 
 
@@ -58,10 +58,10 @@ def _gateway(uplink: Uplink, family: int) -> bytes | None:
 
 def _default(uplink: Uplink, family: int, present: bytes | None) -> Iterator[Unheard]:
     wanted = _gateway(uplink, family)
-    if wanted is not None and present is not None and present != wanted:
+    if wanted is not None and present and present != wanted:
         name = uplink.name
         yield Unheard(
-            f"uplink {name}: the default route via {uplink.interface} in table main uses {address_text(present)}; "
+            f"uplink {name}: the host's default route via {uplink.interface} uses {address_text(present)}; "
             f"replies to connections that arrive on {name} will use the policy's gateway {address_text(wanted)}",
             (f"{_IP[family]} route add NETWORK via {address_text(present)} dev {uplink.interface}", "laneway apply"),
         )
@@ -82,15 +82,19 @@ def _holds(network: str, address: bytes) -> bool:
     return same_family and int.from_bytes(to.address) >> below == int.from_bytes(address) >> below
 
 
-def _says_the_same(rule: ForeignFibRule, uplink: Uplink, foreign: Foreign) -> bool:
+def _says_the_same(
+    rule: ForeignFibRule, uplink: Uplink, foreign: Foreign, gateways: Mapping[tuple[str, int], bytes]
+) -> bool:
     """Return whether the rule leads nowhere else than the host's lane: to the gateway, and as main by that link."""
     table = _TABLE.search(rule.text)
     if table is None:
         return " lookup main" in rule.text
-    gateway = _gateway(uplink, rule.family)
     known = {_bare(way.text) for way in foreign.ways if way.link == uplink.interface}
-    if gateway is not None:
-        known.add(f"default via {address_text(gateway)} dev {uplink.interface}")
+    for family in FAMILIES:  # a table has routes of both
+        auto = (uplink.gateway4 if family == IPV4 else uplink.gateway6) == AUTO
+        gateway = gateways.get((uplink.interface, family)) if auto else _gateway(uplink, family)
+        if gateway:
+            known.add(f"default via {address_text(gateway)} dev {uplink.interface}")
     return all(_bare(each.text) in known for each in foreign.routes if each.table == int(table[1]))
 
 

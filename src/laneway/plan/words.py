@@ -206,7 +206,8 @@ def route_text(key: RouteKey, route: Route) -> str:
     """Return a route as ip-route(8) writes it, without the table."""
     kind = "" if route.kind == RouteKind.UNICAST else f"{route.kind} "
     to = "default" if key.to.length == 0 else str(key.to)
-    via = f" via {address_text(route.via)}" if route.via else ""
+    other = "inet6 " if key.to.family == IPV4 and len(route.via) > IPV4 else ""
+    via = f" via {other}{address_text(route.via)}" if route.via else ""
     dev = f" dev {route.dev}" if route.dev else ""
     onlink = " onlink" if route.via else ""
     metric = f" metric {key.metric}" if key.metric else ""

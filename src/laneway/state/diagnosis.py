@@ -77,6 +77,7 @@ class Diagnosis:
     variant: Variant | None = None
     links: tuple[LinkSeen, ...] = ()
     underlay: Underlay = field(default_factory=Underlay)
+    gateways: dict[tuple[str, int], bytes] = field(default_factory=dict)  # of uplinks, as "auto" would take them
     sysctls: dict[str, str] = field(default_factory=dict)
     foreign: Foreign = field(default_factory=Foreign)
     listeners: frozenset[Listener] = frozenset()

@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 from laneway.state.gates import GateTable
 from laneway.state.links import LinkKey
 from laneway.state.marks import FwMark
-from laneway.state.prefix import Prefix, inside, is_link_local, network_of
+from laneway.state.prefix import Prefix, is_link_local
 
 Variant = Literal["legacy", "nft"]
 
@@ -53,24 +53,6 @@ def _best(alike: Sequence[MainWay]) -> UplinkRoute:
     return UplinkRoute(first.interface, first.to, via)
 
 
-def uplink_networks(addresses: Iterable[tuple[str, Prefix]]) -> tuple[tuple[str, Prefix], ...]:
-    """Return the networks of these addresses of uplinks by interface; of one that two uplinks share, the addresses."""
-    known = {(link, address) for link, address in addresses if not is_link_local(address)}
-    networks = {(link, network_of(address)) for link, address in known}
-    found = set()
-    for link, address in known:
-        network = network_of(address)
-        shared = any(inside(network, each) or inside(each, network) for other, each in networks if other != link)
-        found.add((link, Prefix(address.address, len(address.address) * 8) if shared else network))
-    return tuple(
-        sorted(
-            (link, network)
-            for link, network in found
-            if not any(inside(network, each) and network != each for other, each in found if other == link)
-        )
-    )
-
-
 class Listener(NamedTuple):
     """A socket at which the host itself takes what comes."""
 
@@ -84,9 +66,9 @@ class HostFacts(NamedTuple):
 
     variant: Variant
     interfaces: frozenset[str]  # links of the host that are administratively up
-    gateways: Mapping[tuple[str, int], bytes] = {}  # main's default, by interface and family
+    gateways: Mapping[tuple[str, int], bytes] = {}  # by interface and family, of the host's own default routes
     uplink_routes: tuple[UplinkRoute, ...] = ()
-    uplink_networks: tuple[tuple[str, Prefix], ...] = ()  # by interface: those that the host's addresses are of
+    uplink_addresses: tuple[tuple[str, Prefix], ...] = ()  # the host's own, by interface
     sysctls: Mapping[str, str] = {}  # as before laneway: the recorded prior, else the present value
     listeners: frozenset[Listener] = frozenset()
     listening: frozenset[str] = frozenset()  # links of others that hold what they learnt from router advertisements

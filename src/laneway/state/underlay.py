@@ -40,10 +40,3 @@ class Underlay(NamedTuple):
     reverse_filter: Mapping[str, int] = {}  # rp_filter in effect: 0 off, 1 strict, 2 loose
     filters_bridged: frozenset[int] = frozenset()  # families whose bridged frames iptables sees (bridge-nf-call-…)
     assumed: bool = False  # nobody asked a host
-
-    @property
-    def gateways(self) -> dict[tuple[str, int], bytes]:
-        """Return the gateway of main's default route of the lowest metric, by interface and family."""
-        defaults = [each for each in self.routes if not each.to.length and each.via]
-        ordered = sorted(defaults, key=lambda each: -each.metric)  # the last one of a key stays
-        return {(each.dev, each.to.family): each.via for each in ordered if len(each.via) == len(each.to.address)}

@@ -6,6 +6,7 @@ import json
 import socket
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from laneway.state.gateways import LookUp
 from laneway.state.links import GROUP, HOST, AddressKey, Link, LinkKey, LinkKind, Netns
 from laneway.state.marks import FwMark
 from laneway.state.prefix import ANY, IPV4, IPV6, Prefix, prefix
@@ -202,6 +203,15 @@ def rules(answer: Iterable[Mapping[str, Any]], family: int) -> Iterator[FibRule]
         action, target = _action(each)
         mark = FwMark(_number(each["fwmark"]), _number(each.get("fwmask", 0xFFFFFFFF))) if "fwmark" in each else None
         yield FibRule(family, int(each["priority"]), action, mark, target, "not" in each, " ".join(_more(each)))
+
+
+def look_ups(answer: Iterable[Mapping[str, Any]], family: int) -> Iterator[LookUp]:
+    """Yield the rules of others that lead to tables of their own, whatever the mark."""
+    for each in answer:
+        table = _action(each)[1] if "table" in each else 0
+        others = _number(each.get("protocol", 0)) != PROTOCOL
+        if others and table not in {0, *_RESERVED.values()} and not {"fwmark", "not"} & each.keys():
+            yield LookUp(family, int(each["priority"]), table, " ".join(_more(each)))
 
 
 def _more(rule: Mapping[str, Any]) -> Iterator[str]:

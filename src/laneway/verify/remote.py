@@ -16,7 +16,8 @@ from laneway.errors import HostRefused
 from laneway.kernel.outside import Limits
 from laneway.kernel.save_text import ours, saved_tables
 from laneway.kernel.sysctls import HOST_KEYS, UPLINK_KEYS
-from laneway.state.facts import Foreign, HostFacts, MainWay, uplink_networks, uplink_routes
+from laneway.state.facts import Foreign, HostFacts, MainWay, uplink_routes
+from laneway.state.gateways import DefaultRoute, LookUp, gateways
 from laneway.state.host import HostState, recorded_keys, recorded_priors
 from laneway.state.leftovers import LeftoverKey
 from laneway.state.links import GROUP, HOST, Netns
@@ -77,6 +78,8 @@ class Seen:
     variant: Variant
     links_up: frozenset[str]
     main: tuple[SeenRoute, ...]
+    defaults: tuple[DefaultRoute, ...]
+    look_ups: tuple[LookUp, ...]  # of others
     sysctls: Mapping[str, str]
     uncertain: frozenset[AddressKey]  # addresses on laneway's links that may be somebody else's
     in_force: str = ""  # the policy that was applied there last, as far as it can be read
@@ -87,12 +90,13 @@ class Seen:
         priors = recorded_priors(self.state)
         keys = [*HOST_KEYS, *(key.format(each) for each in sorted(set(interfaces)) for key in UPLINK_KEYS), *priors]
         present = {key: self.sysctls[key] for key in keys if key in self.sysctls}
+        addresses = [(each.link, each.address) for each in self.underlay.addresses if each.link in interfaces]
         return HostFacts(
             self.variant,
             self.links_up,
-            dict(_gateways(self.main, interfaces)),
+            gateways([each for each in self.defaults if each.link in interfaces], self.look_ups, addresses),
             uplink_routes(_ways(self.main, interfaces)),
-            uplink_networks((each.link, each.address) for each in self.underlay.addresses if each.link in interfaces),
+            tuple(addresses),
             present | {key: priors[key] for key in keys if key in priors},
             present=present,
         )
@@ -138,7 +142,9 @@ def parse(said: Said_, wanted: Literal["auto", "legacy", "nft"] = "auto") -> See
     underlay = taken(said, "sysctl", lambda _: _underlay(addresses, main, sysctls))
     theirs = others.foreign(said, variant)
     in_force = said["in-force"].text if "in-force" in said and not said["in-force"].code else ""
-    return Seen(state, underlay, variant, up, main, sysctls, frozenset(uncertain), in_force, theirs)
+    ways_out = tuple(_defaults(said, main))
+    look_ups = tuple(each for family in FAMILIES for each in _look_ups(said, family))
+    return Seen(state, underlay, variant, up, main, ways_out, look_ups, sysctls, frozenset(uncertain), in_force, theirs)
 
 
 def _seen_addresses(said: Said_, name: str) -> list[SeenAddress]:
@@ -235,12 +241,18 @@ def _own_sysctls(state: HostState, present: Mapping[str, str]) -> Iterator[tuple
             yield key, present[key]
 
 
-def _gateways(main: Sequence[SeenRoute], interfaces: Sequence[str]) -> Iterator[tuple[tuple[str, int], bytes]]:
-    # The last of a key stays in a mapping: that is to be the one of the lowest metric.
-    for route in sorted(main, key=lambda each: -each.metric):
-        for link, via in route.hops[:1]:
-            if link in interfaces and not route.to.length and len(via) == len(route.to.address):
-                yield (link, route.to.family), via
+def _defaults(said: Said_, main: Sequence[SeenRoute]) -> Iterator[DefaultRoute]:
+    everywhere = [
+        each for family in FAMILIES if f"default{family}" in said for each in _routes(said, f"default{family}", family)
+    ]
+    for route in dict.fromkeys((*main, *everywhere)):
+        if not route.to.length and route.kind is RouteKind.UNICAST and not {"tos", "from"} & set(route.more.split()):
+            yield from (DefaultRoute(route.table, route.to.family, link, route.metric, via) for link, via in route.hops)
+
+
+def _look_ups(said: Said_, family: int) -> list[LookUp]:
+    read_as = answers.rules4 if family == IPV4 else answers.rules
+    return taken(said, f"rule{family}", lambda text: list(parse_ip.look_ups(read_as(text), family)))
 
 
 def _ways(main: Sequence[SeenRoute], interfaces: Sequence[str]) -> Iterator[MainWay]:
