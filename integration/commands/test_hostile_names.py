@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from integration.commands.conftest import Laneway
 
 LINK = "\x1b[2J\u202ex\x1f"  # 10 bytes: of what the kernel takes for white space \x1f is the one that it allows
-ALIAS = "\x1b[31m\nthe host is as the policy asks"
+ALIAS = "\x1b[31m\nthe host holds the policy"
 HIDDEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 
 
@@ -52,7 +52,7 @@ def test_a_link_with_an_escape_in_its_name(laneway: Laneway, quickstart: Path) -
         else:
             done = laneway(*argv, code=code)
         assert (argv, acts(done.stdout), acts(done.stderr)) == (argv, [], [])
-        assert "\nthe host is as" not in done.stdout
+        assert "\nthe host holds" not in done.stdout
 
     # What is printed still does, typed into dash, what it says.
     laneway.host.sh(laneway("plan", "--commands", quickstart, code=4).stdout)

@@ -22,7 +22,9 @@ def own(laneway: Laneway) -> dict[str, str]:
     text = laneway("doctor", code=4)
     assert "this host would break the policy" in text.stderr
     assert "nothing here" not in text.stderr
-    assert {tuple(each["commands"]) for each in found if each["rule"].startswith("own-")} == {("laneway apply PATH",)}
+    assert {tuple(each["commands"]) for each in found if each["rule"].startswith("own-")} == {
+        ("laneway apply --in-force",)
+    }
     return {each["rule"]: each["what"] for each in found if each["severity"] == "error"}
 
 

@@ -43,7 +43,10 @@ def told_by_all(laneway: Laneway, rule: str) -> dict[str, Any]:
     assert errors(laneway, "verify", POLICY) == [found]
     assert errors(laneway, "status", key="errors") == [found]
     text = f"{found['what']} [{rule}]"
-    assert f"error: {text}: {found['why']}\n" in laneway("verify", POLICY, code=4).stdout
+    verified = laneway("verify", POLICY, code=4)
+    assert f"error: {text}: {found['why']}\n" in verified.stdout
+    stopped = "something else here stops tenants' packets (`laneway doctor` shows the fix)"
+    assert verified.stderr.startswith(f"the host does not hold the policy: {stopped}; ")
     assert f"error: {text}; `laneway doctor` shows the fix" in laneway("status", code=4).stdout
     assert f"note: {found['what']}: {found['why']}" in laneway("plan", POLICY).stderr
     assert f"note: {found['what']}: {found['why']}" in laneway("apply", POLICY).stderr

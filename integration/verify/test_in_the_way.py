@@ -34,8 +34,8 @@ def test_verify_ends_as_plan_does_and_says_the_same(router: Throwaway, laneway: 
     assert planned.stderr == f"laneway: {WHAT}\n  hint: {HINT}\n"
     assert told.stdout == f"in the way: {WHAT}\n   = hint: {HINT}\n"
     assert told.stderr == (
-        "the host is as the policy asks; 3 of 3 expectations hold; "
-        "something of others' is in the way of the next change\n"
+        "the host does not hold the policy: something of others' is in the way of every change; "
+        "3 of 3 expectations hold\n"
     )
     assert (answer["holds"], answer["drift"], answer["failed"]) == (False, [], [])
     assert answer["in_the_way"] == [{"kind": "priority-in-use", "what": WHAT, "hint": HINT}]
@@ -74,7 +74,10 @@ def test_drift_that_cannot_be_mended_is_told_as_that(router: Throwaway, laneway:
     told = laneway("verify", quickstart, code=7)
 
     assert "unexpected: entry 203.0.113.77" in told.stdout
-    assert told.stderr.endswith("; `laneway apply` mends the drift, when nothing is in its way\n")
+    assert told.stderr == (
+        f"the host does not hold the policy: drift: 1 set entry (`laneway apply {quickstart}` repairs it, once nothing "
+        "is in the way); something of others' is in the way of every change; 3 of 3 expectations hold\n"
+    )
     assert laneway.json("status", code=4)["in_sync"] is False
 
 

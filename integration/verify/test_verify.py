@@ -26,7 +26,7 @@ def test_a_host_that_holds_the_policy(laneway: Laneway, quickstart: Path) -> Non
     done = laneway("verify", quickstart)
 
     assert done.stdout == ""
-    assert done.stderr == "the host is as the policy asks; 3 of 3 expectations hold\n"
+    assert done.stderr == "the host holds the policy; 3 of 3 expectations hold\n"
 
 
 @pytest.mark.parametrize("example", ["quickstart", "hosting"])

@@ -333,3 +333,31 @@ def test_an_empty_path_is_not_the_working_directory() -> None:
         Exit.USAGE,
         "laneway: a path is empty\n  hint: write . for this directory\n",
     )
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        pytest.param({"_LANEWAY_COMPLETE": "complete_bash"}, "COMP_WORDS and COMP_CWORD do not say", id="no words"),
+        pytest.param(
+            {"_LANEWAY_COMPLETE": "complete_bash", "COMP_WORDS": "laneway pl", "COMP_CWORD": "x"},
+            "COMP_WORDS and COMP_CWORD do not say",
+            id="no number",
+        ),
+        pytest.param({"_LANEWAY_COMPLETE": "nonsense"}, "is nonsense, which no shell asks for", id="no instruction"),
+    ],
+)
+def test_completion_that_no_shell_asks_for_is_usage(variables: dict[str, str], expected: str) -> None:
+    done = laneway(**variables)
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert expected in done.stderr
+    assert "bug" not in done.stderr
+
+
+def test_completion_answers_a_shell() -> None:
+    asked = {"_LANEWAY_COMPLETE": "complete_bash", "COMP_WORDS": "laneway pl", "COMP_CWORD": "1"}
+
+    done = laneway(**asked)
+
+    assert (done.returncode, done.stdout) == (0, "plan\n")

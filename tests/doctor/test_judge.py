@@ -579,3 +579,11 @@ def test_main_needs_no_default_for_a_way_back() -> None:
     seen = replace(HEALTHY, underlay=NO_DEFAULT, sysctls=switched(net__ipv4__conf__all__rp_filter="1"))
 
     assert "no-way-back" not in {each.rule for each in judge(seen, POLICY)}
+
+
+def test_the_command_that_applies_is_the_one_of_this_host() -> None:
+    seen = replace(HEALTHY, links=link("eth1", up=False))
+
+    (found,) = judge(seen, POLICY, Besides(apply="laneway apply --in-force"))
+
+    assert found.commands == ("ip link set eth1 up", "laneway apply --in-force")

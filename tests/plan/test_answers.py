@@ -62,4 +62,4 @@ def test_another_default_of_main_s_is_named() -> None:
         "uplink north: the host's default route via eth0 uses 192.0.2.253; "
         "replies to connections that arrive on north will use the policy's gateway 192.0.2.1"
     )
-    assert found.commands == ("ip route add NETWORK via 192.0.2.253 dev eth0", "laneway apply")
+    assert found.commands == ("ip route add NETWORK via 192.0.2.253 dev eth0", "laneway apply PATH")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING, Any
 
 from laneway.cli import output
+from laneway.cli.completion import demand_shell
 from laneway.errors import EXIT_STATUS, Exit, Interrupted, LanewayError, UsageError
 from laneway.state.visible import visible_lines
 
@@ -34,6 +36,7 @@ BROKEN_PIPE: Final = 128 + 13  # and SIGPIPE
 
 def command_line(arguments: Sequence[str]) -> int:
     """Let Typer read the arguments and run the verb they name; returns or exits with the command's code."""
+    demand_shell(os.environ)
     app = build(arguments[:1] if arguments and arguments[0] in VERBS else VERBS)
     import typer
 

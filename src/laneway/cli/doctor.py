@@ -61,7 +61,7 @@ def run(paths: Sequence[str | Path], *, as_json: bool) -> Exit:
         taken = (*taken_ports(policy, seen.listeners), *forwarded_ports(policy, seen.foreign))
     lost = tuple(unheard(policy, seen.foreign, seen.gateways)) if policy else ()
     others = _collisions(policy, seen) if policy else _collisions_of_any(seen)
-    found = judge(seen, policy, Besides(others, taken, lost, *_own(policy)))
+    found = judge(seen, policy, Besides(others, taken, lost, *_own(policy), apply=_apply(paths)))
     breaks = any(each.severity is Severity.ERROR for each in found)
     unseen = (*seen.unseen, *_hidden())
     if as_json:
@@ -87,6 +87,16 @@ def _policy(paths: Sequence[str | Path]) -> "PolicySet | None":
     (usual,) = policy_paths([])
     there = bool(os.environ.get("LANEWAY_POLICY")) or usual.is_file() or any(usual.glob("*.toml"))
     return load([usual]) if there else None
+
+
+def _apply(paths: Sequence[str | Path]) -> str:
+    """Return the command that applies the policy here: once more, or for the first time."""
+    from laneway.doctor.finding import APPLY, APPLY_IN_FORCE
+    from laneway.plan.shell import joined
+
+    if _in_force() is not None:
+        return APPLY_IN_FORCE
+    return joined(["laneway", "apply", *map(str, paths)]) if paths else APPLY
 
 
 def _besides(tenants: "Collection[str]") -> "PolicySet | None":

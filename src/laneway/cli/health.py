@@ -21,7 +21,7 @@ def found_in_passing(scene: Scene) -> tuple[tuple[Finding, ...], tuple[str, ...]
 
     Nothing is tried, and what is drift, or in the way of the next change, is for the caller to say.
     """
-    from laneway.doctor.finding import Severity
+    from laneway.doctor.finding import APPLY, APPLY_IN_FORCE, Severity
     from laneway.doctor.judge import Besides, judge
     from laneway.kernel.diagnosis import glance
     from laneway.plan.taken import forwarded_ports
@@ -30,7 +30,8 @@ def found_in_passing(scene: Scene) -> tuple[tuple[Finding, ...], tuple[str, ...]
     foreign = scene.kernel.foreign(host.tables, host.priorities)
     seen = glance([each.interface for each in policy.uplinks], scene.aim.facts.variant, foreign)
     lost = tuple(each for each in forwarded_ports(policy, foreign) if each.is_lost)
-    found = judge(seen, policy, Besides(taken=lost, closed=closed(scene)))
+    apply = APPLY if scene.before() is None else APPLY_IN_FORCE
+    found = judge(seen, policy, Besides(taken=lost, closed=closed(scene), apply=apply))
     return tuple(each for each in found if each.severity is not Severity.INFO), seen.unseen
 
 

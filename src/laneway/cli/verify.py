@@ -1,6 +1,6 @@
 """`laneway verify`: whether a host holds its policy."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
@@ -85,7 +85,7 @@ def run(paths: Sequence[str | Path], asked: Asked, *, as_json: bool = False) -> 
     if as_json:
         output.answer({**_json(judgement, trials), **waiting.as_json(change)})
     else:
-        _print(judgement, trials)
+        _print(judgement, trials, _repair(paths) if host is None else "an apply there repairs it")
         waiting.note(change)
     return code
 
@@ -175,7 +175,7 @@ def words(expect: "Expect") -> str:
     return f"{expect.from_}{arrives} → {expect.to} {what}: {wanted}"
 
 
-def _print(judgement: "Judgement", trials: "Sequence[Trial]") -> None:
+def _print(judgement: "Judgement", trials: "Sequence[Trial]", repair: str) -> None:
     from laneway.cli.tell import workload_lines
     from laneway.explain.places import Places
     from laneway.verify.drift import text
@@ -198,7 +198,7 @@ def _print(judgement: "Judgement", trials: "Sequence[Trial]") -> None:
         output.data(line)
     if judgement.besides:
         output.note(f"not named by the policy, and judged by the one in force there: {', '.join(judgement.besides)}")
-    output.note(_summary(judgement, trials))
+    output.note(_summary(judgement, trials, repair))
     for line in judgement.aim.waiting:
         output.note(line)
 
@@ -212,29 +212,39 @@ def _print_failure(failure: "Failure", places: "Places") -> None:
         output.data(f"    {''.join(part.text for part in line)}".rstrip())
 
 
-def _summary(judgement: "Judgement", trials: "Sequence[Trial]") -> str:
+def _summary(judgement: "Judgement", trials: "Sequence[Trial]", repair: str) -> str:
+    """Return the verdict in one sentence, with every reason why it is no; `repair` is what to do about drift."""
+    expects, sent = len(judgement.aim.policy.expects), [each for each in trials if each.sent]
+    held = f"{expects - len(judgement.failures)} of {expects} expectations hold"
+    tried = f", {sum(each.holds for each in sent)} of {len(sent)} with packets" if trials else ""
+    counts = f"{held}{tried}" if expects else "the policy has no [[expect]]"
+    reasons = [
+        *_reasons(judgement, repair),
+        *(["a packet went another way"] if any(not each.holds for each in trials) else []),
+    ]
+    verdict = f"the host does not hold the policy: {'; '.join(reasons)}" if reasons else "the host holds the policy"
+    return f"{verdict}; {counts}"
+
+
+def _repair(paths: Sequence[str | Path]) -> str:
+    from laneway.cli.paths import is_named
+    from laneway.plan.shell import joined
+
+    return f"`{joined(['laneway', 'apply', *(map(str, paths) if is_named(paths) else ['--in-force'])])}` repairs it"
+
+
+def _reasons(judgement: "Judgement", repair: str) -> Iterator[str]:
     from laneway.cli.tell import tally
 
-    expects = len(judgement.aim.policy.expects)
-    held = (
-        f"{expects - len(judgement.failures)} of {expects} expectations hold"
-        if expects
-        else "the policy has no [[expect]]"
-    )
-    sent = [each for each in trials if each.sent]
-    tried = f", {sum(each.holds for each in sent)} of {len(sent)} with packets" if trials else ""
-    if not judgement.drift and judgement.workloads:
-        return f"the host is as the policy asks, but for what is inside workloads; {held}{tried}"
-    if not judgement.drift:
-        refused = "; something of others' is in the way of the next change" if judgement.in_the_way else ""
-        return f"the host is as the policy asks; {held}{tried}{refused}{_beside(judgement)}"
-    steps = [each.step for each in judgement.drift]
-    mended = "`laneway apply` mends the drift" + (", when nothing is in its way" if judgement.in_the_way else "")
-    return f"drift: {tally(steps)}; {held}{tried}; {mended}{_beside(judgement)}"
-
-
-def _beside(judgement: "Judgement") -> str:
-    """Return that the doctor found what breaks the policy though every object of it is there."""
-    if not judgement.broken:
-        return ""
-    return "; but tenants' packets may not pass: `laneway doctor` says why, and what mends it"
+    if judgement.drift:
+        after = ", once nothing is in the way" if judgement.in_the_way else ""
+        yield f"drift: {tally([each.step for each in judgement.drift])} ({repair}{after})"
+    if judgement.workloads:
+        number = len(judgement.workloads)
+        yield f"the inside of {number} workload{'' if number == 1 else 's'} differs"
+    if judgement.in_the_way:
+        yield "something of others' is in the way of every change"
+    if judgement.broken:
+        yield "something else here stops tenants' packets (`laneway doctor` shows the fix)"
+    if judgement.failures:
+        yield "an expectation fails"

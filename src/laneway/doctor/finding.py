@@ -5,6 +5,12 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import NamedTuple
 
+APPLY = "laneway apply PATH"
+"""Stands, in commands and hints, for what applies the policy on this host: `judge` puts that in its place."""
+
+APPLY_IN_FORCE = "laneway apply --in-force"
+"""What applies the policy on a host that has one in force."""
+
 
 class Severity(StrEnum):
     """How bad it is."""
@@ -28,6 +34,11 @@ class Finding(NamedTuple):
     def text(self) -> str:
         """Return what is found and why it matters, in one line."""
         return f"{self.what} [{self.rule}]: {self.why}"
+
+    def with_apply(self, command: str) -> Finding:
+        """Return it with the command that applies the policy on this host."""
+        commands = tuple(command if each == APPLY else each for each in self.commands)
+        return self._replace(commands=commands, hint=self.hint.replace(APPLY, command))
 
 
 ORDER = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.INFO: 2}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from laneway.doctor.finding import warning
+from laneway.doctor.finding import APPLY, warning
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -12,19 +12,18 @@ if TYPE_CHECKING:
     from laneway.doctor.finding import Finding
     from laneway.state.diagnosis import Diagnosis, Flusher
 
-APPLY = "laneway apply PATH"
 _AFTER = (
     "whenever it starts, is restarted or reloaded, laneway's rules go too: tenants reach each other, or nobody, until "
     "the next apply"
 )
 _SERVICE = "`laneway service install` has systemd apply the policy again after it"
-_ELSE = "add a drop-in with ExecStartPost= and ExecReload= that run `laneway apply`"
+_ELSE = "add a drop-in with ExecStartPost= and ExecReload= that run `laneway apply --in-force`"
 _HINTS = {
     "nftables.service": f"replace `flush ruleset` by `destroy table` of the tables that the file makes; or {_SERVICE}",
     "netfilter-persistent.service": _SERVICE,
     "iptables.service": _SERVICE,
     "ufw": "set MANAGE_BUILTINS=no: ufw then keeps to chains of its own",
-    "a script": "give iptables-restore --noflush, name the chains to be flushed, or run `laneway apply` after it",
+    "a script": "give iptables-restore --noflush, name the chains to flush, or run `laneway apply --in-force` after it",
 }
 
 

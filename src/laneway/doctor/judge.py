@@ -19,7 +19,7 @@ from laneway.doctor import (
     unrouted,
     uplinks,
 )
-from laneway.doctor.finding import ORDER
+from laneway.doctor.finding import APPLY, ORDER
 
 if TYPE_CHECKING:
     from laneway.doctor.finding import Finding
@@ -40,6 +40,7 @@ class Besides(NamedTuple):
     unheard: tuple[Unheard, ...] = ()  # by `laneway.plan.answers`
     damage: tuple[Damage, ...] = ()  # what of laneway's is not as it was applied
     closed: tuple[ClosedLane, ...] = ()  # by `laneway.plan.closed`
+    apply: str = APPLY  # what applies the policy on this host
 
 
 NOTHING = Besides()
@@ -62,4 +63,5 @@ def judge(seen: Diagnosis, policy: PolicySet | None = None, besides: Besides = N
     ]
     if policy is not None:
         found += [*gates.judge(seen, policy), *uplinks.judge(seen, policy), *capacity.judge(seen, policy)]
-    return sorted(dict.fromkeys(found), key=lambda each: ORDER[each.severity])
+    told = (each.with_apply(besides.apply) for each in found)
+    return sorted(dict.fromkeys(told), key=lambda each: ORDER[each.severity])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from laneway.doctor.finding import error, warning
+from laneway.doctor.finding import APPLY, error, warning
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from laneway.doctor.finding import Finding
     from laneway.state.diagnosis import Diagnosis
 
-APPLY = "laneway apply PATH"
 NETWORKD_DROP_IN = "/etc/systemd/networkd.conf.d/laneway.conf"
 NETWORKD_FILE = "/etc/systemd/network/05-laneway.network"
 NETWORKMANAGER_DROP_IN = "/etc/NetworkManager/conf.d/90-laneway.conf"

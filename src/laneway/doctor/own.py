@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from laneway.doctor.finding import error, warning
+from laneway.doctor.finding import APPLY, error, warning
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -13,8 +13,6 @@ if TYPE_CHECKING:
 
 SHOWN = 5
 """Objects named in one finding."""
-
-APPLY = "laneway apply PATH"
 
 
 class Damage(NamedTuple):

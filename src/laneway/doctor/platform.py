@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from laneway.doctor.finding import error, warning
+from laneway.doctor.finding import APPLY, error, warning
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -58,7 +58,7 @@ def _variants(variant: Variant, strangers: Sequence[StrangeRules]) -> Iterator[F
             "variant-leftovers",
             f"laneway has chains in the {other} iptables, and this host's iptables is {variant}",
             "packets pass both: the old chains mark and refuse them too",
-            "laneway apply PATH",
+            APPLY,
         )
     foreign = [each for each in strangers if each.rules or each.policies]
     if foreign:

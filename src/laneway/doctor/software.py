@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from laneway.doctor.finding import error, info, warning
+from laneway.doctor.finding import APPLY, error, info, warning
 from laneway.policy.names import bridge_name
 from laneway.state.prefix import IPV6
 
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from laneway.policy.model import PolicySet
     from laneway.state.diagnosis import Diagnosis, Firewalld
 
-APPLY = "laneway apply PATH"
 RESTART = ("systemctl restart firewalld", APPLY)
 """A restart, and a reload, take laneway's rules away: what must follow stands beside it."""
 
@@ -44,7 +43,7 @@ def judge(seen: Diagnosis, policy: PolicySet | None) -> Iterator[Finding]:
             "docker",
             "Docker runs here",
             "its FORWARD policy DROP does tenants no harm, since laneway's chains stand before it; when it starts, or "
-            "makes a network, it puts its own before them, until the next `laneway apply`",
+            "makes a network, it puts its own before them, until the next apply",
         )
 
 

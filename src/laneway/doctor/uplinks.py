@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
-from laneway.doctor.finding import error, warning
+from laneway.doctor.finding import APPLY, error, warning
 from laneway.policy.model import AUTO
 from laneway.state.prefix import ANY, FAMILIES, IPV4, Prefix, of_address
 from laneway.state.routing import RouteKind
@@ -38,7 +38,7 @@ def judge(seen: Diagnosis, policy: PolicySet) -> Iterator[Finding]:
             continue
         if not link.up:
             why = "its lanes are closed: what would go by it is refused"
-            yield error("uplink-down", f"{label}: {name} is down", why, f"ip link set {name} up", "laneway apply PATH")
+            yield error("uplink-down", f"{label}: {name} is down", why, f"ip link set {name} up", APPLY)
             continue
         if not link.carrier:
             why = "what goes by it is lost"
@@ -62,7 +62,7 @@ def _missing(seen: Diagnosis, uplink: Uplink) -> Finding:
         "uplink-missing",
         f"uplink {uplink.name}: there is no interface {uplink.interface}",
         "its lanes are closed: what would go by it is refused",
-        hint=f"{meant} An interface that comes later is taken in by the next `laneway apply`",
+        hint=f"{meant} An interface that comes later is opened by the next apply",
     )
 
 

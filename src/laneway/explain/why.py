@@ -91,7 +91,7 @@ class _Advice:
                     "or accept the packet in chain LANEWAY-USER"
                 )
             case "unmarked" | "pin" | "invalid" | "untranslated":
-                yield "what laneway programmed was changed by somebody else; `laneway apply` mends it"
+                yield "what laneway programmed was changed by somebody else; `laneway apply --in-force` repairs it"
             case "elsewhere":
                 yield "the packet leaves by a link that is no uplink: name that link in an [uplinks.NAME]"
 
@@ -154,7 +154,7 @@ class _Advice:
 
     def _fib_rule(self, stopped: Hop) -> Iterator[str]:
         refusing = self._refusing_class()
-        yield refusing or f"no lane has this mark: `laneway apply` mends it{self._at(stopped)}"
+        yield refusing or f"no lane has this mark: `laneway apply --in-force` repairs it{self._at(stopped)}"
 
     def _refusing_class(self) -> str:
         """Return the advice about the class that gave the packet the mark of what is refused."""
@@ -182,7 +182,7 @@ class _Advice:
                 f"to uplinks.{uplink.name}.gateways, or send this traffic by another uplink with a class"
             )
         else:
-            yield f"uplink {uplink.name} is not up: see to its interface {uplink.interface}, then `laneway apply`"
+            yield f"uplink {uplink.name} is not up: bring {uplink.interface} up, then `laneway apply --in-force`"
 
     def _elsewhere(self, stopped: Hop) -> Iterator[str]:
         to = address_text(self.packet.to)

@@ -63,7 +63,10 @@ def _default(uplink: Uplink, family: int, present: bytes | None) -> Iterator[Unh
         yield Unheard(
             f"uplink {name}: the host's default route via {uplink.interface} uses {address_text(present)}; "
             f"replies to connections that arrive on {name} will use the policy's gateway {address_text(wanted)}",
-            (f"{_IP[family]} route add NETWORK via {address_text(present)} dev {uplink.interface}", "laneway apply"),
+            (
+                f"{_IP[family]} route add NETWORK via {address_text(present)} dev {uplink.interface}",
+                "laneway apply PATH",
+            ),
         )
 
 
