@@ -35,6 +35,7 @@ from laneway.state.chains import (
     OutInterface,
     Protocol,
     Reject,
+    Resets,
     RestoreMark,
     SaveMark,
     SetConnMark,
@@ -220,6 +221,7 @@ def _matches(family: int) -> st.SearchStrategy[tuple]:  # type: ignore[type-arg]
         st.just(()),
         st.integers(0, 255).map(lambda number: (Protocol(number),)),
         st.tuples(st.sampled_from([6, 17, 33, 132, 136]).map(Protocol), PORTS),
+        st.just((Protocol(6), Resets())),
         st.tuples(st.just(Protocol(icmp)), st.builds(IcmpType, st.integers(0, 255))),
     )
     header = [

@@ -10,6 +10,7 @@ from laneway.compile.isolation import isolate
 from laneway.compile.ladder import climb
 from laneway.compile.marking import mark_packets
 from laneway.compile.nat import translate
+from laneway.compile.out_of_window import end_no_connection
 from laneway.compile.plumbing import plumb
 from laneway.compile.routing import route_lanes
 from laneway.compile.scene import scene
@@ -41,6 +42,7 @@ def compile_host(policy: PolicySet, lanes: Lanes, facts: HostFacts) -> HostState
     climb(resolved, state)
     follow_main(resolved, state)
     mark_packets(resolved, state)
+    end_no_connection(resolved, state)
     isolate(resolved, state)
     translate(resolved, state)
     wall(resolved, state)

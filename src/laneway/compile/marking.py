@@ -14,9 +14,11 @@ from laneway.compile.names import (
     FROM,
     FROM_RELATED,
     IN,
+    IN_INVALID,
     KNOWN,
     MARK,
     OUT,
+    OUT_RESET,
     RAW,
     RELATED,
     TAKE,
@@ -26,7 +28,7 @@ from laneway.compile.names import (
     publish_set,
     src_set,
 )
-from laneway.compile.sets import ICMP
+from laneway.compile.sets import ICMP, PROTOCOL_NUMBERS
 from laneway.lanes.field import HOST_OWNER, NO_UPLINK
 from laneway.policy.services import PROTOCOLS
 from laneway.state.chain_text import canonical
@@ -51,6 +53,7 @@ from laneway.state.chains import (
     Mark,
     Match,
     Protocol,
+    Resets,
     RestoreMark,
     SaveMark,
     SetConnMark,
@@ -77,6 +80,7 @@ if TYPE_CHECKING:
 NEIGHBOUR_DISCOVERY = (133, 135, 136)
 """ICMPv6 types of router solicitation, neighbour solicitation and advertisement (RFC 4861)."""
 
+TCP = PROTOCOL_NUMBERS["tcp"]
 UNSPECIFIED = prefix("::/128")
 TENANTS = FromGroup(GROUP)
 TO_TENANTS = ToGroup(GROUP)
@@ -237,6 +241,7 @@ def _arrivals(scene: Scene, family: int) -> Iterator[ChainRule]:
     """
     if family == IPV6:
         yield ChainRule((FromPrefix(LINK_LOCAL),), Verdict.RETURN, comment("-", "link-local"))
+    yield ChainRule((Protocol(TCP), CtState(("INVALID",))), Jump(IN_INVALID, goto=True), comment("-", "invalid"))
     for way in scene.ways:
         new = (InInterface(way.uplink.interface), ConnMark(scene.lanes.field.unmarked), CtState(("NEW",)))
         mark = scene.lanes.host_mark(way.uplink.name)
@@ -255,6 +260,7 @@ def _answers(scene: Scene, family: int) -> Chain:
         ChainRule((*refused, CtState(("ESTABLISHED",)), CtDirection("REPLY")), Verdict.DROP, comment("-", "host")),
         ChainRule((known,), RestoreMark(field.mask), comment("-", "answer")),
         ChainRule((InSet(net_set(family), "dst"),), SetMark(field.crossing), comment("-", "to-tenant")),
+        ChainRule((Protocol(TCP), Resets()), Jump(OUT_RESET, goto=True), comment("-", "reset")),
     )
 
 

@@ -27,12 +27,18 @@ TAKE = "LANEWAY-TAKE."
 """With an uplink number: the chain that gives the packets of a class that uplink; 0: of one that refuses them."""
 
 IN = "LANEWAY-IN"
+IN_INVALID = f"{IN}.INVALID"
+"""TCP to the host that conntrack cannot place: of published ports it is the workload's."""
+
 HOST_SERVICES = "LANEWAY-HOST"
 """What tenants send to the host, in mangle."""
 
 NO_ANSWER = f"{HOST_SERVICES}.REFUSED"
 
 OUT = "LANEWAY-OUT"
+OUT_RESET = f"{OUT}.RESET"
+"""What of the host's ends a connection."""
+
 
 BEGINNING = "LANEWAY-NEW"
 """New flows on their way out of the host."""

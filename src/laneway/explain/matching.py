@@ -22,6 +22,7 @@ from laneway.state.chains import (
     Mark,
     OutInterface,
     Protocol,
+    Resets,
     ToGroup,
     ToLocal,
     ToPorts,
@@ -69,6 +70,8 @@ def _holds(match: Match, skb: Skb, terrain: Terrain) -> bool:  # noqa: C901, PLR
             return number in (0, skb.protocol)
         case ToPorts(first, last):
             return first <= skb.port <= last
+        case Resets():
+            return False  # it is no packet that begins anything, or answers
         case IcmpType(number):
             return skb.icmp_type == number
         case Dscp(value):

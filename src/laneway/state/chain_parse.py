@@ -35,6 +35,7 @@ from laneway.state.chains import (
     OutInterface,
     Protocol,
     Reject,
+    Resets,
     RestoreMark,
     SaveMark,
     SetConnMark,
@@ -153,6 +154,8 @@ def _clause(text: str, protocol: int) -> tuple[Match, ...] | None:
     name, *words = text.split()
     negated = words[:1] == ["!"]
     try:
+        if (protocol, *words) == (6, "--tcp-flags", "RST", "RST"):
+            return (Resets(),)
         if name == PORT_PROTOCOLS.get(protocol) and not negated:
             return _ports(words, "--dport")
         if name in _CLAUSES:

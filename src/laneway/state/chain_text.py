@@ -35,6 +35,7 @@ from laneway.state.chains import (
     OutInterface,
     Protocol,
     Reject,
+    Resets,
     RestoreMark,
     SaveMark,
     SetConnMark,
@@ -175,6 +176,8 @@ def _match_text(match: Match, protocol: int, family: int) -> str:  # noqa: C901,
             return f"-p {_ALWAYS_NAMED.get(number, number)}"
         case ToPorts():
             return _ports_text(match, protocol)
+        case Resets():
+            return "-m tcp --tcp-flags RST RST"
         case IcmpType(number):
             return f"-m icmp6 --icmpv6-type {number}" if family == IPV6 else f"-m icmp --icmp-type {number}"
         case Dscp(value):

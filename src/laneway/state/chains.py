@@ -81,6 +81,11 @@ class ToPorts(NamedTuple):
 
 
 @part
+class Resets(NamedTuple):
+    """`-m tcp --tcp-flags RST RST`: a TCP segment that ends a connection at once; needs a `Protocol` before it."""
+
+
+@part
 class IcmpType(NamedTuple):
     """`--icmp-type` or `--icmpv6-type`, whichever the family has; needs a `Protocol` before it."""
 
@@ -164,27 +169,10 @@ class Bridged(NamedTuple):
     negated: bool = False
 
 
-Match = (
-    InInterface
-    | OutInterface
-    | FromGroup
-    | ToGroup
-    | FromPrefix
-    | ToPrefix
-    | Protocol
-    | ToPorts
-    | IcmpType
-    | Dscp
-    | Mark
-    | ConnMark
-    | CtState
-    | CtDirection
-    | Confirmed
-    | InSet
-    | FromLocal
-    | ToLocal
-    | Bridged
-)
+_OfPacket = InInterface | OutInterface | FromGroup | ToGroup | FromPrefix | ToPrefix
+_OfProtocol = Protocol | ToPorts | Resets | IcmpType | Dscp
+_OfFlow = Mark | ConnMark | CtState | CtDirection | Confirmed | InSet | FromLocal | ToLocal | Bridged
+Match = _OfPacket | _OfProtocol | _OfFlow
 
 
 # Targets: what becomes of a packet that matches.
