@@ -5,12 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from laneway.state.links import HOST
-from laneway.state.prefix import ANY, FAMILIES, IPV6, Prefix, of_network
+from laneway.state.prefix import ANY, FAMILIES, IPV6, Prefix, inside, of_network
 from laneway.state.routing import IPV6_METRIC, TERMINATOR_METRIC, Route, RouteKey, RouteKind
 
 if TYPE_CHECKING:
-    from laneway.compile.scene import Resident, Scene, Way
+    from laneway.compile.scene import Lane, Resident, Scene, Way
+    from laneway.state.facts import HostFacts
     from laneway.state.host import HostState
+
+MOST_BESIDE = 64
+"""Routes of main's by an uplink that every lane by it repeats: with more, as a routing daemon has, neighbours alone."""
 
 CLOSED = Route(RouteKind.UNREACHABLE)
 ASK_MAIN = Route(RouteKind.THROW)
@@ -27,6 +31,7 @@ def route_lanes(scene: Scene, state: HostState) -> None:
         for lane in resident.lanes:
             _home(resident, lane.table, state)
             _away(resident, lane.table, state)
+            _beside(resident, lane, scene.facts, state)
             _default(lane.way, lane.table, state)
             for family in FAMILIES:
                 # When the uplink goes down the kernel takes its routes away; what stays must refuse.
@@ -50,6 +55,25 @@ def _away(resident: Resident, table: int, state: HostState) -> None:
     for family in FAMILIES:
         for route in resident.refusals[family]:
             state.routes[_key(table, of_network(route.to))] = Route(RouteKind(route.kind))
+
+
+def _beside(resident: Resident, lane: Lane, facts: HostFacts, state: HostState) -> None:
+    """Add what main knows by the lane's uplink: neighbours on its link, and what is behind other routers there.
+
+    By the gateway a neighbour's answer would go a way that its question did not come, where a stateful firewall drops
+    it. What is the tenant's own stays at home, and what its policy refuses is refused.
+    """
+    if not lane.way.up:
+        return
+    known = [each for each in facts.uplink_routes if each.interface == lane.way.uplink.interface]
+    known = [each for each in known if each.to.length and not each.by_main]
+    if len(known) > MOST_BESIDE:
+        known = [each for each in known if not each.via]
+    for route in known[:MOST_BESIDE]:
+        family = route.to.family
+        apart = (*resident.prefixes(family), *(of_network(each.to) for each in resident.refusals[family]))
+        if lane.way.gateways[family] is not None and not any(inside(route.to, each) for each in apart):
+            state.routes[_key(lane.table, route.to)] = Route(RouteKind.UNICAST, route.interface, route.via)
 
 
 def _default(way: Way, table: int, state: HostState) -> None:

@@ -199,6 +199,8 @@ class Origins:
             if uplink is None:
                 return None
             return below(uplink.source, "gateways") if route.kind is RouteKind.UNICAST else uplink.source
+        if uplink is not None and route.dev == uplink.interface:
+            return uplink.source
         tenant = self.tenants.get(lane.owner)
         for each in tenant.routes if tenant else ():
             if each.to == ip_network((key.to.address, key.to.length)):
