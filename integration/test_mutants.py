@@ -216,7 +216,7 @@ MUTANTS: dict[str, Change] = {
     "route: IPv6 forgotten": one_family_lost,
     "filter: tenants may meet": both(
         both(lanes_know_all, accepting("LANEWAY-FORWARD", ":between-tenants")),
-        accepting("LANEWAY-ISOLATE", ":between-tenants"),
+        both(accepting("LANEWAY-ISOLATE", ":between-tenants"), accepting("LANEWAY-NEW.TO", ":not-published")),
     ),
     "filter: neighbours unheard": without("LANEWAY-INPUT", ":neighbours"),
     "filter: the host is open": accepting("LANEWAY-INPUT", ":host"),

@@ -95,7 +95,7 @@ def test_nobody_there_speaks_as_a_tenant_in_a_flow_that_is_known(
         pytest.param(True, "fd20::10", "fd30::10", "2001:db8:ffff::9", id="IPv6"),
     ],
 )
-def test_no_error_from_there_reaches_a_tenant(
+def test_no_answer_and_no_error_from_there_reaches_a_tenant(
     router: Throwaway, laneway: Laneway, acme: str, globex: str, peer: str, *, six: bool
 ) -> None:
     router.sh(PROVIDER + PROVIDER6 + _MANAGEMENT + "ip -n provider route add 10.0.0.0/8 via 192.0.2.2")
@@ -103,6 +103,14 @@ def test_no_error_from_there_reaches_a_tenant(
     with answering(router, "provider", peer, 80), answering(router, "globex-db", globex, 5432):
         assert gets(router, peer, 80, "here")
         assert gets(router, globex, 5432, "here")
+
+    with talking([*router.prefix, *inside("acme-web"), sys.executable, "-c", _HEARS.format(port=5555)]) as web:
+        assert web() == "ready"
+        router.run(says("management", peer, acme, "5555", "another", port="80"))
+        router.run(says("management", globex, acme, "5555", "another", port="5432"))
+        assert web() == ""
+        router.run(says("provider", peer, acme, "5555", "here", port="80"))
+        assert web() == "here"
 
     def error(sender: str, to: str, port: int) -> list[str]:
         if not six:

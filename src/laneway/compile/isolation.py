@@ -5,7 +5,7 @@ An ACCEPT of others before ours in FORWARD (container software puts one there wi
 
 * nothing reaches a tenant without a lane's mark or the crossing mark, and nothing of a tenant is forwarded without one:
   others' containers, guests and neighbours have no mark. What an operator lets in is in the chain LANEWAY-USER, of
-  mangle as of filter;
+  mangle as of filter. What has a mark comes from a tenant or by an uplink;
 * from tenant to tenant there is the crossing mark alone, which `allow` and published ports give (marking.py). A flow
   that conntrack has learnt from a frame on one bridge (br_netfilter) does not lead to another bridge;
 * a lane leaves by its own uplink or not at all, and by no other link;
@@ -27,6 +27,7 @@ from laneway.compile.marking import TENANTS, TO_TENANTS
 from laneway.compile.names import (
     BEGINNING,
     BETWEEN,
+    BY_OTHER_LINK,
     EXPECTED,
     FROM_UNMARKED,
     HOST_SERVICES,
@@ -62,6 +63,7 @@ from laneway.state.chains import (
     CtState,
     FromLocal,
     FromPrefix,
+    InInterface,
     InSet,
     Jump,
     JumpKey,
@@ -101,6 +103,7 @@ def isolate(scene: Scene, state: HostState) -> None:
             FROM_UNMARKED: _from_unmarked(),
             TO_UNMARKED: _to_unmarked(),
             BETWEEN: _between(scene, family),
+            BY_OTHER_LINK: _by_other_link(scene),
             **_leaving(scene, family),
             BEGINNING: tuple(_beginning(scene, family)),
             HOSTS_FLOW: _hosts_flow(scene, family),
@@ -127,7 +130,9 @@ def _isolate(scene: Scene) -> Iterator[ChainRule]:
         by_it = (OutInterface(way.uplink.interface), Mark(field.by_uplink(way.number)))
         yield ChainRule((*by_it, CtState(("DNAT",)), CtDirection("REPLY")), Verdict.RETURN)
     yield ChainRule((TENANTS, TO_TENANTS), Jump(BETWEEN, goto=True))
-    yield ChainRule((TO_TENANTS,), Verdict.RETURN)
+    for way in scene.ways:
+        yield ChainRule((InInterface(way.uplink.interface), TO_TENANTS), Verdict.RETURN)
+    yield ChainRule((TO_TENANTS,), Jump(BY_OTHER_LINK, goto=True))
     # What begins is refused by filter, and if not there, on its way out (marking.py).
     known = CtState(("NEW",), negated=True)
     for way in scene.ways:
@@ -171,6 +176,19 @@ def _between(scene: Scene, family: int) -> Chain:
         # From one subnet of a tenant's to another: the source is at home on both links.
         ChainRule(at_home, Verdict.RETURN, comment("-", "home")),
         ChainRule((), Verdict.DROP, comment("-", "between-tenants")),
+    )
+
+
+def _by_other_link(scene: Scene) -> Chain:
+    """Return what drops the answers of somebody on another network of the host's, who speaks as whom a tenant asked.
+
+    The host's own flows may take any link: a load balancer in the kernel (IPVS) has a tenant's part in them.
+    """
+    field = scene.lanes.field
+    hosts = (Mark(field.by_owner(HOST_OWNER)), Mark(field.crossing, negated=True))
+    return (
+        ChainRule(hosts, Verdict.RETURN, comment("-", "host")),
+        ChainRule((), Verdict.DROP, comment("-", "other-link")),
     )
 
 

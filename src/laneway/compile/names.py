@@ -67,6 +67,9 @@ BETWEEN = f"{ISOLATE}.BETWEEN"
 LEAVING = f"{ISOLATE}.OUT"
 """What leaves by its lane's uplink, and is neither translated nor the answer of a published port."""
 
+BY_OTHER_LINK = f"{ISOLATE}.OTHER-LINK"
+"""What goes to a tenant in a flow that has a lane, and came by no link that a lane leads to."""
+
 OWN_SOURCES = f"{ISOLATE}.OUT.OWN"
 """The tenants whose source address is not the uplink's, so that they may not leave as, or may leave untranslated."""
 
