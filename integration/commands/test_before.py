@@ -53,6 +53,16 @@ def test_priors_outlive_the_chain_and_no_reboot(
         laneway("destroy")
         assert read(router, *KEYS) == BEFORE, flush
 
+    # And where both are lost, that is said.
+    laneway("apply", quickstart)
+    router.sh("iptables -w -t mangle -F LANEWAY-PRIOR; echo nonsense > /var/lib/laneway/before")
+    now = read(router, *KEYS)
+    (said,) = laneway.json("destroy")["notes"]
+    assert said.startswith("what the sysctls of this host were before laneway is not known (chain LANEWAY-PRIOR and")
+    assert read(router, *KEYS) == now
+    assert laneway.json("destroy")["notes"] == []
+    router.sh(f"{OLD} sysctl -qw $key=1; done; sysctl -qw net.ipv4.ip_forward=0 net.ipv6.conf.all.forwarding=0")
+
     # Rules that somebody saved come back in another start of the machine: they say nothing of it.
     laneway("apply", quickstart)
     boot = router.sh("cat /proc/sys/kernel/random/boot_id").strip()

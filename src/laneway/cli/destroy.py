@@ -63,17 +63,40 @@ def run(tenants: Sequence[str], *, wait: float = 0, as_json: bool = False, is_ag
         refuse_while_waiting()
         scene = _without(tenants)
         difference.demand_agreed(scene, agreed)
+        unknown = [] if scene.aim.policy.tenants else _unknown_priors(scene)
         outcome, _ = change(scene, destroyed=not scene.aim.policy.tenants)
     words = f"removed: {tell.tally(outcome.steps)}" if outcome.changed else "nothing to do"
     with output.of_what_is_done(words):
         if as_json:
-            told = {"changed": outcome.changed, "steps": tell.as_json(outcome.steps), "notes": list(outcome.notes)}
+            told = {
+                "changed": outcome.changed,
+                "steps": tell.as_json(outcome.steps),
+                "notes": [*outcome.notes, *unknown],
+            }
             output.answer({**told, "workloads": dict(outcome.workloads), "pending": None})
         else:
             output.data(words)
+    for each in unknown:
+        output.note(f"note: {each}")
     if not as_json:
         tell.workloads(outcome.workloads)
     return Exit.DONE
+
+
+def _unknown_priors(scene: "Scene") -> list[str]:
+    """Return, for a person, that nobody knows any more what the sysctls were before the policy in force."""
+    from laneway.apply import generations, store
+    from laneway.apply.memory import recall
+    from laneway.kernel.netns import here
+    from laneway.state.host import recorded_priors
+
+    present = generations.in_force(store.history())
+    applied = present is not None and not present.destroyed and not present.is_of_an_earlier_boot
+    if not applied or recall(store.memory(), here()) or recorded_priors(scene.observed):
+        return []
+    lost = f"what the sysctls of this host were before laneway is not known (chain LANEWAY-PRIOR and {store.memory()}"
+    compare = "sysctl net.ipv4.ip_forward net.ipv6.conf.all.forwarding net.ipv4.conf.all.rp_filter"
+    return [f"{lost} are lost): they stay as they are; compare: {compare}"]
 
 
 def _without(tenants: Sequence[str]) -> "Scene":
