@@ -149,7 +149,7 @@ def no_note(patch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("mutate", "said"),
     [
-        pytest.param(no_journal, "was cut off after step", id="no journal"),
+        pytest.param(no_journal, "was interrupted after step", id="no journal"),
         pytest.param(no_note, "waits for a confirmation until", id="no note"),
     ],
 )

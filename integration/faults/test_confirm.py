@@ -52,7 +52,7 @@ def taken_back(host: Throwaway) -> None:
 
 def test_an_unconfirmed_change_is_taken_back(applied: Throwaway) -> None:
     before = snapshot(applied)
-    assert re.search(r"`laneway confirm 2`, or it is taken back at \d\d:\d\d:\d\d", laneway(applied, *CHANGE).err)
+    assert re.search(r"`laneway confirm 2`, or it is reverted at \d\d:\d\d:\d\d", laneway(applied, *CHANGE).err)
     assert snapshot(applied) != before
 
     taken_back(applied)
@@ -60,8 +60,8 @@ def test_an_unconfirmed_change_is_taken_back(applied: Throwaway) -> None:
     assert snapshot(applied) == before
     assert laneway(applied, "plan", "/run/a.toml").code == 0
     late = laneway(applied, "confirm")
-    assert (late.code, "too late: generation 2 was taken back" in late.err) == (5, True)
-    assert "not confirmed: taken back" in done(applied, "history").splitlines()[-1]
+    assert (late.code, "too late: generation 2 was reverted" in late.err) == (5, True)
+    assert "not confirmed: reverted" in done(applied, "history").splitlines()[-1]
 
 
 def test_a_confirmed_change_stays(applied: Throwaway) -> None:
@@ -159,7 +159,7 @@ def _in_a_terminal(arguments: tuple[str, ...]) -> None:
         os.execve(sys.executable, [sys.executable, "-m", "laneway", *arguments], {"PYTHONPATH": package})  # noqa: S606
     text = b""
     try:
-        while b"taken back at" not in text:
+        while b"reverted at" not in text:
             text += os.read(terminal, 4096)
     except OSError as error:
         raise AssertionError(text.decode()) from error
@@ -182,7 +182,7 @@ def test_rollback_takes_back_at_once_what_waits(nft: Throwaway) -> None:
     before = snapshot(nft)
     done(nft, "apply", "--prune", "--confirm-within", "5m", "/run/b.toml")
 
-    assert done(nft, "rollback").startswith("taken back, generation 1: ")
+    assert done(nft, "rollback").startswith("reverted, generation 1: ")
 
     assert snapshot(nft) == before
     assert laneway(nft, "confirm").code == 5
@@ -218,7 +218,7 @@ def test_a_boot_unit_finishes_what_a_crash_left(nft: Throwaway) -> None:
 
     ended = laneway(nft, "rollback", "--pending")
 
-    assert (ended.code, ended.err) == (0, "not confirmed in time: taken back, generation 1 is in force again\n")
+    assert (ended.code, ended.err) == (0, "not confirmed in time: reverted, generation 1 is in force again\n")
     assert _without_leases(snapshot(nft)) == _without_leases(before)
     assert laneway(nft, "rollback", "--pending").err == "nothing waits for a confirmation\n"
 

@@ -87,16 +87,16 @@ TOOLS = {
     "restore fails once": Broken(RESTORE, sabotage.FAIL, 1, ("boom",)),
     "restore fails once for IPv6": Broken(RESTORE_6, sabotage.FAIL, 1, ("boom",)),
     "restore fails though it did it": Broken(RESTORE, sabotage.FAIL_AFTER, 1, ("boom",)),
-    "restore lies": Broken(RESTORE, sabotage.LIE, 0, ("read back are not as they were written", "iptables -t")),
-    "restore lies for IPv6": Broken(RESTORE_6, sabotage.LIE, 0, ("read back are not", "ip6tables -t")),
-    "restore lies once": Broken(RESTORE, sabotage.LIE, 1, ("read back are not",)),
+    "restore lies": Broken(RESTORE, sabotage.LIE, 0, ("differ from what was written", "iptables -t")),
+    "restore lies for IPv6": Broken(RESTORE_6, sabotage.LIE, 0, ("differ from what was written", "ip6tables -t")),
+    "restore lies once": Broken(RESTORE, sabotage.LIE, 1, ("differ from what was written",)),
     "restore is killed": Broken(RESTORE, sabotage.DIE, 0, ("iptables -t", "-9")),
     "restore is killed when it is done": Broken(RESTORE, sabotage.DIE_AFTER, 1, ("iptables -t", "-9")),
     "restore crashes": Broken(RESTORE, sabotage.CRASH, 0, ("iptables -t", "-11")),
     "save fails": Broken(SAVE, sabotage.FAIL, 0, ("boom",)),
     "save fails when it reads back": Broken(SAVE, sabotage.FAIL, READ_BACK, ("boom",)),
     "save is killed": Broken(SAVE, sabotage.DIE, 0, ("-9",)),
-    "save prints nothing when it reads back": Broken(SAVE, "exit 0", READ_BACK, ("read back are not",)),
+    "save prints nothing when it reads back": Broken(SAVE, "exit 0", READ_BACK, ("differ from what was written",)),
 }
 
 
@@ -300,7 +300,7 @@ def test_damage_done_meanwhile_is_mended_on_the_way_back(nft: Throwaway, script:
     look = f"ipset save | sort; {LINKS}; ip -o addr show dev lwb-acme | grep -v fe80; ip rule"
     before = nft.sh(look)
 
-    refused(laneway(nft, *CHANGE, prepare=script_when_begun(f"{script} || true")), "read back are not")
+    refused(laneway(nft, *CHANGE, prepare=script_when_begun(f"{script} || true")), "differ from what was written")
 
     assert laneway(nft, "plan", "--prune", "/run/a.toml").code == 0
     assert nft.sh(look) == before
@@ -332,7 +332,13 @@ def _without_south(text: str) -> list[str]:
     ids=["SIGTERM", "SIGINT", "SIGHUP", "Ctrl-C twice"],
 )
 def test_a_signal_in_the_middle_plans_back(nft: Throwaway, numbers: tuple[int, ...], event: int) -> None:
-    fails(nft, "interrupted by SIG", "step", "The host is as it was before.", prepare=signals(*numbers, events=event))
+    fails(
+        nft,
+        "interrupted by SIG",
+        "step",
+        "Rolled back: the previous state is restored.",
+        prepare=signals(*numbers, events=event),
+    )
 
 
 def test_a_second_signal_does_not_stop_the_way_back(nft: Throwaway) -> None:
@@ -407,7 +413,7 @@ def test_what_the_kernel_wants_from_the_middle_on_is_told_in_commands(
 
     assert ended.code in (5, 6), ended  # of one that was met before anything was done, nothing is left
     assert "Traceback" not in ended.err
-    assert ("Going back failed as well" in ended.err) == (ended.code == 6)
+    assert ("Rollback failed" in ended.err) == (ended.code == 6)
     _, _, commands = ended.err.partition("apply again\n")
     nft.run(["sh"], input=commands, check=False)
     assert sorted(snapshot(nft).splitlines()) == before
@@ -445,7 +451,7 @@ def test_when_going_back_fails_too_the_commands_that_remain_are_told(applied: Th
     ended = laneway(applied, *CHANGE)
 
     sabotage.restore_tools(applied, variant)
-    assert (ended.code, "Going back failed as well" in ended.err) == (6, True), ended
+    assert (ended.code, "Rollback failed" in ended.err) == (6, True), ended
     assert "hint: type the commands below" in ended.err
     assert f"iptables-{variant}-restore -w 5 --noflush <<'END'\n*nat\n" in ended.err
     done(applied, "apply", "--prune", "/run/a.toml")

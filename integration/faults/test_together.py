@@ -109,7 +109,7 @@ def test_the_lock_goes_with_its_process(throwaway: Throwaway) -> None:
     ended = laneway(throwaway, "apply", "/run/a.toml")
 
     assert ended.code == 0
-    assert ended.err.startswith(f"an earlier change (process {first.pid}) was cut off after step ")
+    assert ended.err.startswith(f"an earlier change (process {first.pid}) was interrupted after step ")
 
 
 def test_a_change_that_nobody_can_read_of_is_not_begun(throwaway: Throwaway) -> None:

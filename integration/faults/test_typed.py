@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from laneway.plan.steps import Step
     from laneway.state.host import HostState
 
-ASKED = "hint: type the commands below, or mend the cause and apply again\n"
+ASKED = "hint: type the commands below, or fix the cause and apply again\n"
 PLAN_A = ("plan", "/run/a.toml")
 PLAN_B = ("plan", "--prune", "/run/b.toml")
 

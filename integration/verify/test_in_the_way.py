@@ -32,9 +32,9 @@ def test_verify_ends_as_plan_does_and_says_the_same(router: Throwaway, laneway: 
     answer = laneway.json("verify", quickstart, code=7)
 
     assert planned.stderr == f"laneway: {WHAT}\n  hint: {HINT}\n"
-    assert told.stdout == f"in the way: {WHAT}\n   = hint: {HINT}\n"
+    assert told.stdout == f"conflict: {WHAT}\n   = hint: {HINT}\n"
     assert told.stderr == (
-        "the host does not hold the policy: something of others' is in the way of every change; "
+        "the host does not hold the policy: a conflict with something of others' blocks every change; "
         "3 of 3 expectations hold\n"
     )
     assert (answer["holds"], answer["drift"], answer["failed"]) == (False, [], [])
@@ -48,7 +48,7 @@ def test_status_names_it_beside_the_drift(router: Throwaway, laneway: Laneway, q
     told = laneway("status").stdout
     answer = laneway.json("status")
 
-    assert told.endswith(f"no drift\nin the way: {WHAT}\n   = hint: {HINT}\n")
+    assert told.endswith(f"no drift\nconflict: {WHAT}\n   = hint: {HINT}\n")
     assert (answer["in_sync"], answer["drift"]) == (True, [])
     assert answer["in_the_way"] == [{"kind": "priority-in-use", "what": WHAT, "hint": HINT}]
 
@@ -75,8 +75,8 @@ def test_drift_that_cannot_be_mended_is_told_as_that(router: Throwaway, laneway:
 
     assert "unexpected: entry 203.0.113.77" in told.stdout
     assert told.stderr == (
-        f"the host does not hold the policy: drift: 1 set entry (`laneway apply {quickstart}` repairs it, once nothing "
-        "is in the way); something of others' is in the way of every change; 3 of 3 expectations hold\n"
+        f"the host does not hold the policy: drift: 1 set entry (`laneway apply {quickstart}` repairs it, once that "
+        "conflict is gone); a conflict with something of others' blocks every change; 3 of 3 expectations hold\n"
     )
     assert laneway.json("status", code=4)["in_sync"] is False
 

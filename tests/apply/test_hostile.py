@@ -82,7 +82,7 @@ def test_the_host_s_side_of_a_change_that_fails_goes_back(hostile: Hostile) -> N
     before = hostile.read()
     hostile.refuses = inside_or_an_entry
 
-    with pytest.raises(HostRefused, match=r"hostile\nThe host is as it was before\."):
+    with pytest.raises(HostRefused, match=r"hostile\nRolled back: the previous state is restored\."):
         apply(hostile, AFTER)
 
     assert hostile.read() == before
@@ -101,7 +101,7 @@ def test_going_back_does_not_depend_on_what_is_inside(hostile: Hostile) -> None:
     hostile.attempt = attempt  # type: ignore[method-assign, assignment]
     hostile.refuses = inside_or_an_entry
 
-    with pytest.raises(HostRefused, match="The host is as it was before") as refusal:
+    with pytest.raises(HostRefused, match="Rolled back: the previous state is restored") as refusal:
         apply(hostile, AFTER)
 
     assert not isinstance(refusal.value, RollbackIncomplete)

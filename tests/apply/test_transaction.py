@@ -79,7 +79,7 @@ def test_a_tenant_that_came_and_went_leaves_no_trace_but_its_lease() -> None:
 def test_a_failure_at_any_step_leaves_the_host_as_it_was(fail_at: int) -> None:
     kernel = FakeKernel(fail_at=fail_at)
 
-    with pytest.raises(HostRefused, match=r"injected\nThe host is as it was before\."):
+    with pytest.raises(HostRefused, match=r"injected\nRolled back: the previous state is restored\."):
         apply(kernel, crowd(2))
 
     assert kernel.read() == HostState()
@@ -139,7 +139,7 @@ def test_a_failure_in_a_destroy_leaves_everything_there(fail_at: int) -> None:
     before, sysctls = kernel.read(), dict(kernel.sysctls)
     kernel.fail_at = kernel.done + fail_at
 
-    with pytest.raises(HostRefused, match=r"The host is as it was before\."):
+    with pytest.raises(HostRefused, match=r"Rolled back: the previous state is restored\."):
         apply(kernel, world())
 
     assert (kernel.read(), kernel.sysctls) == (before, sysctls)
@@ -154,7 +154,8 @@ def test_a_signal_is_heeded_between_two_lots_and_then_goes_back(number: int) -> 
 
     name = signal.Signals(number).name
     assert re.fullmatch(
-        rf"interrupted by {name} before step \d+ of \d+: ip.*\nThe host is as it was before\.\n", told.stdout
+        rf"interrupted by {name} before step \d+ of \d+: ip.*\nRolled back: the previous state is restored\.\n",
+        told.stdout,
     )
 
 
@@ -185,7 +186,7 @@ def test_a_host_that_does_not_keep_what_it_is_given_is_refused() -> None:
 
     kernel.run = lying  # type: ignore[method-assign]
 
-    with pytest.raises(HostRefused, match=r"24 objects read back are not as they were written"):
+    with pytest.raises(HostRefused, match=r"verification failed: 24 objects differ from what was written"):
         apply(kernel, crowd(1))
 
     assert kernel.read() == HostState()
@@ -311,7 +312,7 @@ def test_marks_that_flows_bear_do_not_change(marks: int) -> None:
     with pytest.raises(Conflict) as refusal:
         apply(kernel, policy._replace(host=policy.host._replace(marks=marks)))
 
-    assert refusal.value.hint == "known flows bear the marks they have: `laneway destroy` first"
+    assert refusal.value.hint == "established flows keep the marks they have: `laneway destroy` first"
     apply(kernel, world())
     apply(kernel, policy._replace(host=policy.host._replace(marks=marks)))
 

@@ -27,19 +27,19 @@ def test_a_class_takes_a_packet_to_its_lane_and_the_answer_comes_back_by_it() ->
         "mangle PREROUTING: marks it [lw:-:tenant]",
         "mangle PREROUTING: marks it [lw:acme:class-bulk]",
         "ip rule: looks into table 20018 [10589]",
-        "route: leads to eth1 by 198.51.100.1",
+        "route: via 198.51.100.1 dev eth1",
         "filter FORWARD: passes [lw:south:pin]",
         "filter FORWARD: passes [lw:south:out]",
-        "nat POSTROUTING: leaves as 198.51.100.2 [lw:south:snat]",
+        "nat POSTROUTING: SNAT to 198.51.100.2 [lw:south:snat]",
         "out: leaves by eth1 as 198.51.100.2",
     ]
     assert found.walk.reply is not None
     assert steps(found.walk.reply) == [
         "arrives: from outside by eth1",
         "mangle PREROUTING: takes the flow's mark []",
-        "conntrack: is for 10.20.0.10, whose flow it answers",
+        "conntrack: reply: the destination becomes 10.20.0.10",
         "ip rule: looks into table 20018 [10589]",
-        "route: leads to lwb-acme",
+        "route: dev lwb-acme",
         "filter FORWARD: passes []",
         "workload: acme-web gets it",
     ]
@@ -94,16 +94,16 @@ def test_a_published_port_is_answered_by_the_uplink_it_was_asked_by() -> None:
     assert steps(found.walk.forward) == [
         "arrives: from outside by eth1",
         "mangle PREROUTING: marks it [lw:south:publish]",
-        "nat PREROUTING: is for 10.20.0.10 port 80 from here on [lw:acme:publish-web]",
+        "nat PREROUTING: DNAT to 10.20.0.10 port 80 [lw:acme:publish-web]",
         "ip rule: looks into table 20018 [10589]",
-        "route: leads to lwb-acme",
+        "route: dev lwb-acme",
         "filter FORWARD: passes [lw:-:published]",
         "mangle POSTROUTING: passes [lw:-:not-published]",
         "workload: acme-web gets it",
     ]
     assert found.walk.reply is not None
     assert steps(found.walk.reply)[-2:] == [
-        "conntrack: leaves as 198.51.100.2, which was asked",
+        "conntrack: reply: the source becomes 198.51.100.2",
         "out: leaves by eth1 as 198.51.100.2",
     ]
 
@@ -114,12 +114,12 @@ def test_a_workload_reaches_its_own_published_port() -> None:
     assert str(found.lane) == "crossing"
     assert steps(found.walk.forward)[3:] == [
         "mangle PREROUTING: marks it [lw:-:publish]",
-        "nat PREROUTING: is for 10.20.0.10 port 80 from here on [lw:acme:publish-web]",
+        "nat PREROUTING: DNAT to 10.20.0.10 port 80 [lw:acme:publish-web]",
         "ip rule: looks into table 20008 [19997]",
-        "route: leads to lwb-acme",
+        "route: dev lwb-acme",
         "filter FORWARD: passes [lw:-:published]",
         "mangle POSTROUTING: passes [lw:-:not-published]",
-        "nat POSTROUTING: leaves as 10.20.0.1 [lw:-:hairpin]",
+        "nat POSTROUTING: SNAT to 10.20.0.1 [lw:-:hairpin]",
         "workload: acme-web gets it",
     ]
     assert found.walk.answered
@@ -133,7 +133,7 @@ def test_a_hole_in_the_wall_lets_one_port_through() -> None:
         "mangle PREROUTING: marks it [lw:-:tenant]",
         "mangle PREROUTING: marks it [lw:-:allow]",
         "ip rule: looks into table 20008 [19997]",
-        "route: leads to lwb-globex",
+        "route: dev lwb-globex",
         "filter FORWARD: passes [lw:-:allow]",
         "workload: globex-app gets it",
     ]
@@ -197,7 +197,7 @@ def test_what_stays_on_a_bridge_is_no_class_s_business() -> None:
     found = told(WEB, "10.20.0.11", "tcp/445")
 
     assert (found.verdict, found.by) == ("delivered", "acme/db")
-    assert steps(found.walk.forward)[1] == "bridge: leads to acme-db without the host's routing"
+    assert steps(found.walk.forward)[1] == "bridge: reaches acme-db without the host's routing"
     assert steps(found.walk.forward)[-2] == "filter FORWARD: passes [lw:-:bridged]"
 
 
@@ -209,7 +209,7 @@ def test_where_iptables_does_not_see_frames_no_chain_is_walked() -> None:
 
     assert steps(found.forward) == [
         "workload: acme-web sends it as 10.20.0.10",
-        "bridge: leads to acme-db without the host's routing",
+        "bridge: reaches acme-db without the host's routing",
         "workload: acme-db gets it",
     ]
 
@@ -218,7 +218,7 @@ def test_the_host_s_own_packets_go_by_main() -> None:
     found = told(HOST, "203.0.113.9", "tcp/443")
 
     assert (found.uplink, found.lane) == ("north", None)
-    assert steps(found.walk.forward) == ["route: leads to eth0 by 192.0.2.1", "out: leaves by eth0 as 192.0.2.2"]
+    assert steps(found.walk.forward) == ["route: via 192.0.2.1 dev eth0", "out: leaves by eth0 as 192.0.2.2"]
 
 
 def test_the_host_s_own_service_answers_by_the_uplink_it_was_asked_by() -> None:
@@ -227,10 +227,10 @@ def test_the_host_s_own_service_answers_by_the_uplink_it_was_asked_by() -> None:
     assert (found.by, found.reply_uplink, str(found.lane)) == ("host", "south", "host.south")
     assert found.walk.reply is not None
     assert steps(found.walk.reply) == [
-        "route: leads to eth0 by 192.0.2.1",
+        "route: via 192.0.2.1 dev eth0",
         "mangle OUTPUT: takes the flow's mark [lw:-:answer]",
         "ip rule: looks into table 20010 [19997]",
-        "route: leads to eth1 by 198.51.100.1",
+        "route: via 198.51.100.1 dev eth1",
         "out: leaves by eth1 as 198.51.100.2",
     ]
 
@@ -247,7 +247,7 @@ def test_a_strict_reverse_path_filter_drops_what_main_would_answer_by_another_li
 
     found = walk(strict, packet(SOUTH, "198.51.100.2", "tcp/22", source="203.0.113.5"))
 
-    assert steps(found.forward)[-1] == "rp_filter: drops it: main's way back is eth0, and rp_filter is strict"
+    assert steps(found.forward)[-1] == "rp_filter: drops it: main's route back is eth0, and rp_filter is strict"
 
 
 def test_the_host_s_address_as_a_source_from_outside_is_a_martian() -> None:
@@ -275,7 +275,7 @@ def test_flushed_fib_rules_end_at_the_pin() -> None:
     found = walk(Terrain(state, here.terrain.underlay), packet(WEB, "203.0.113.9", "tcp/443"))
 
     assert steps(found.forward)[-2:] == [
-        "route: leads to eth0 by 192.0.2.1",
+        "route: via 192.0.2.1 dev eth0",
         "filter FORWARD: refuses it with icmp-admin-prohibited [lw:north:pin]",
     ]
 
@@ -359,8 +359,8 @@ def test_what_follows_is_translated_as_the_first_packet_was() -> None:
 
     assert found.walk.later is not None
     assert [each for each in steps(found.walk.later) if each.startswith(("nat", "conntrack"))] == [
-        "conntrack: is for 10.20.0.10, as before",
-        "conntrack: leaves as 10.20.0.1, as before",
+        "conntrack: DNAT to 10.20.0.10, as before",
+        "conntrack: SNAT to 10.20.0.1, as before",
     ]
 
 

@@ -58,6 +58,6 @@ def test_the_wrong_example() -> None:
     assert [(problem.line, problem.message) for problem in error.value.problems] == [
         (9, "tenant acme: unknown uplink nroth"),
         (13, "tenant acme, workload web: unknown key publsh"),
-        (16, "tenant globex: 10.30.0.5/24 has bits set right of its length"),
+        (16, "tenant globex: 10.30.0.5/24 has host bits set"),
         (20, "tenant initech: 10.20.0.0/16 overlaps 10.20.0.0/24 of tenant acme"),
     ]

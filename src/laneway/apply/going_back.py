@@ -45,7 +45,7 @@ class RollbackIncomplete(LanewayError):  # noqa: N818  it is a state of the host
 
     def __init__(self, message: str, remaining: tuple[Step, ...], variant: Variant | None = None) -> None:
         """Keep what is left to do, and say it in commands for the variant of iptables that is in use."""
-        super().__init__(message, "type the commands below, or mend the cause and apply again")
+        super().__init__(message, "type the commands below, or fix the cause and apply again")
         self.remaining = remaining
         self.commands = commands(remaining, variant=variant)
 
@@ -113,9 +113,7 @@ def go_back(  # noqa: PLR0913  what a way back is about, by name
     if not left:
         return WayBack(tuple(taken), notes)
     why = f": {trouble}" if trouble else ""
-    raise RollbackIncomplete(
-        f"{cause}\nGoing back failed as well, {len(left)} steps are left{why}", left, variant
-    ) from cause
+    raise RollbackIncomplete(f"{cause}\nRollback failed: {len(left)} steps remain{why}", left, variant) from cause
 
 
 def _left(

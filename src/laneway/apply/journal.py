@@ -34,7 +34,7 @@ class Interruption(NamedTuple):
     pid: int
 
     def __str__(self) -> str:
-        return f"an earlier change (process {self.pid}) was cut off after step {self.done} of {self.total}"
+        return f"an earlier change (process {self.pid}) was interrupted after step {self.done} of {self.total}"
 
 
 class Journal:

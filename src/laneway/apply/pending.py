@@ -145,7 +145,7 @@ def remove(path: Path) -> None:
     """Take the note away: the change stays, or never was; raises HostRefused."""
     gone = path.with_name(f".{path.name}.gone")
     sweep(gone)
-    with refusals("so the change will be taken back"):
+    with refusals("so the change will be reverted"):
         if path.exists():
             put_in_place(path, gone)
     sweep(gone)
@@ -167,7 +167,7 @@ def refuse_while_waiting(path: Path) -> None:
     if pending is None:
         return
     if pending.left > 0:
-        hint = f"`laneway confirm {pending.generation}` keeps it, `laneway rollback` takes it back now"
+        hint = f"`laneway confirm {pending.generation}` keeps it, `laneway rollback` reverts it now"
         raise ChangeWaits(pending.describe(), hint).of_change(pending.change)
     raise _over(pending)
 
@@ -176,7 +176,7 @@ def refuse_another(pending: Pending, generation: int | None) -> None:
     """Raise Conflict when the change that waits is not the one that is meant."""
     if generation not in (None, pending.generation):
         message = f"it is not generation {generation} that waits: {pending.describe()}"
-        raise Conflict(message, "leave it to whoever applied it, or name it").of_change(pending.change)
+        raise Conflict(message, "leave it to the one who applied it, or name it").of_change(pending.change)
 
 
 def refuse_unless_in_force(path: Path) -> None:
@@ -187,5 +187,5 @@ def refuse_unless_in_force(path: Path) -> None:
 
 
 def _over(pending: Pending) -> ChangeWaits:
-    hint = "it should be taken back by now: `laneway rollback --pending` does it, if nobody else is at it"
+    hint = "it should be reverted by now: `laneway rollback --pending` reverts it, unless another laneway already does"
     return ChangeWaits(f"{pending.describe()}, which is over", hint).of_change(pending.change)

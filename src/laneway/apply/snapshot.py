@@ -30,7 +30,7 @@ def load(data: bytes) -> HostState:
         return HostState(**{kind: dict(zip(*map(_values, both), strict=True)) for kind, both in kinds.items()})
     except (pickle.UnpicklingError, EOFError, TypeError, ValueError, AttributeError, ImportError, IndexError) as error:
         message = f"the snapshot of the host cannot be read: {error}"
-        raise HostRefused(message, "it was cut off, or is of another version of laneway") from error
+        raise HostRefused(message, "it is incomplete, or of another version of laneway") from error
 
 
 def _columns(values: Collection[Any]) -> tuple[Any, ...]:

@@ -33,7 +33,7 @@ __all__ = ["Outcome", "RollbackIncomplete", "transact"]
 _ABOUT_FLOWS = frozenset(("entries", "fib_rules", "chains", "jumps"))
 """What of a host's says whose flows are in which lane; while none of it changes, nobody's flow is looked at."""
 
-AS_BEFORE = "The host is as it was before."
+AS_BEFORE = "Rolled back: the previous state is restored."
 
 
 class Interrupted(HostRefused):
@@ -184,7 +184,7 @@ def _prove(kernel: Kernel, desired: HostState, steps: Sequence[Step], workloads:
     left, lacking = workloads.left(plan(without_unreached(desired, inside), seen.state), seen.state)
     if left:
         examples = "; ".join(describe(step) for step in left[:3])
-        message = f"{len(left)} objects read back are not as they were written: {examples}"
+        message = f"verification failed: {len(left)} objects differ from what was written: {examples}"
         raise HostRefused(message, "another program may be changing them at the same time: see `laneway doctor`")
     if seen.contradictions:
         message = f"python-iptables sees other rules than were written: {seen.contradictions[0]}"

@@ -27,7 +27,7 @@ def register(app: "Typer") -> None:
         dry_run: Annotated[bool, typer.Option("--dry-run", help="As `plan`: change nothing.")] = False,
         confirm_within: Annotated[
             str | None,
-            typer.Option(metavar="TIME", help="Take it back unless `laneway confirm` comes in time: 60s, 5m."),
+            typer.Option(metavar="TIME", help="Revert it unless `laneway confirm` comes in time: 60s, 5m."),
         ] = None,
         wait: Annotated[float, typer.Option(help="Seconds to wait for another laneway to end.", min=0)] = 0,
         as_json: Annotated[bool, typer.Option("--json", help="Answer as JSON.")] = False,
@@ -36,8 +36,8 @@ def register(app: "Typer") -> None:
 
         Tenants of this host that the policy does not name are left running, and reported. What cannot be done inside a
         workload that was there is reported too, and keeps nothing else from being done. Exit code 0: done, or nothing
-        to do; 5: the host refused and is as it was before; 7: something of somebody else's is in the way; 9: try again
-        later, another laneway is at work or a change waits for its confirmation; 10: root is needed.
+        to do; 5: the host refused, and the previous state is restored; 7: a conflict with something of others'; 9: try
+        again later, another laneway is at work or a change waits for its confirmation; 10: root is needed.
         """
         if in_force:
             from laneway.cli.in_force import run_in_force

@@ -40,7 +40,7 @@ def refuse_while_waiting() -> None:
     pending.refuse_while_waiting(store.pending())
     cut = interruption(store.journal())
     if cut is not None:
-        output.note(f"{cut}: what it left is mended, or taken away, now")
+        output.note(f"{cut}: what it left is repaired, or removed, now")
 
 
 def change(
@@ -75,4 +75,4 @@ def waiting_lines(waiting: Pending | None) -> Iterator[str]:
     if waiting is not None:
         moment = waiting.until.astimezone().strftime("%H:%M:%S")
         within, keep = f"{waiting.seconds:g} seconds", f"`laneway confirm {waiting.generation}`"
-        yield f"to be confirmed within {within}: {keep}, or it is taken back at {moment}"
+        yield f"to be confirmed within {within}: {keep}, or it is reverted at {moment}"

@@ -51,8 +51,8 @@ def register(app: "Typer") -> None:
     ) -> None:
         """Say whether the policy is valid: every problem with its place, and what to do about it.
 
-        What is valid and hardly meant is a warning: an unreachable class, an uplink nobody uses. Warnings do not
-        change the exit code, unless --strict is given. --format sarif is for the code scanning of CI services.
+        A warning is valid policy that is probably a mistake: an unreachable class, an uplink nobody uses. Warnings
+        do not change the exit code, unless --strict is given. --format sarif is for the code scanning of CI services.
         The packets of every [[expect]] are followed through the host that `laneway lab` would make.
 
         Several paths are read as one policy, - is standard input. Without a path it is the one of $LANEWAY_POLICY, or

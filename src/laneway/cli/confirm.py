@@ -67,7 +67,7 @@ def _nothing_waits(generation: int | None) -> LanewayError:
     meant = [each for each in every if generation in (None, each.number)]
     if meant and meant[-1].reverted:
         error = TooLate(
-            f"too late: generation {meant[-1].number} was taken back, since no confirmation came in time",
+            f"too late: generation {meant[-1].number} was reverted: no confirmation came in time",
             "apply it again, and confirm it in time",
         )
         error.generation = meant[-1].number
@@ -79,9 +79,11 @@ def _nothing_waits(generation: int | None) -> LanewayError:
 
 def _refuse_late(waiting: "Pending") -> None:
     """Raise TooLate for a change whose time is over, or that was never finished."""
-    hint = "`laneway rollback --pending` takes it back, if nobody else is at it"
+    hint = "`laneway rollback --pending` reverts it, unless another laneway already does"
     if not waiting.generation:
-        raise TooLate("the change was cut off before it was done, and cannot be kept", hint).of_change(waiting.change)
+        raise TooLate("the change was interrupted before it was done, and cannot be kept", hint).of_change(
+            waiting.change
+        )
     if not waiting.same_boot:
         message = f"too late: the machine was started anew since generation {waiting.generation}"
         raise TooLate(message, hint).of_change(waiting.change)

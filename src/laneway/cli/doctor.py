@@ -35,7 +35,7 @@ def register(app: "Typer") -> None:
         *,
         as_json: Annotated[bool, typer.Option("--json", help="Answer as JSON.")] = False,
     ) -> None:
-        """Say what on this host would break the policy, each with the commands that mend it. Nothing is changed.
+        """Say what on this host would break the policy, each with the commands that fix it. Nothing is changed.
 
         Without a path it is the policy in force, or the one of $LANEWAY_POLICY or /etc/laneway; without any of them
         the host alone is looked at. As another user than root it says what it could not look at.

@@ -16,7 +16,7 @@ def seconds_of(text: str) -> float:
     match = _SPAN.fullmatch(text.strip())
     seconds = float(match[1]) * _UNITS[match[2]] if match else 0.0
     if seconds <= 0:
-        message = f"{text!r} is no span of time"
+        message = f"{text!r} is not a duration"
         raise UsageError(message, "for example 60s, 5m or 1h")
     if seconds > _LONGEST:
         message = f"{text!r} is more than a year"

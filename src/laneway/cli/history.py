@@ -117,8 +117,8 @@ def _mended(each: "Generation") -> str:
 def _state(each: "Generation", present: int | None) -> str:
     words = [
         *(["in force"] if each.number == present else []),
-        *(["not confirmed: taken back"] if each.reverted else []),
-        *([f"brought {each.restores} back"] if each.restores is not None else []),
+        *(["not confirmed: reverted"] if each.reverted else []),
+        *([f"restores {each.restores}"] if each.restores is not None else []),
         *(["destroyed"] if each.destroyed else []),
     ]
     return ", ".join(words)

@@ -34,18 +34,18 @@ def register(app: "Typer") -> None:
         ] = None,
         *,
         pending: Annotated[
-            bool, typer.Option("--pending", help="Take back what waits: GENERATION, or, once its time is over, any.")
+            bool, typer.Option("--pending", help="Revert what waits: GENERATION, or, once its time is over, any.")
         ] = False,
         confirm_within: Annotated[
             str | None,
-            typer.Option(metavar="TIME", help="Take it back unless `laneway confirm` comes in time: 60s, 5m."),
+            typer.Option(metavar="TIME", help="Revert it unless `laneway confirm` comes in time: 60s, 5m."),
         ] = None,
         wait: Annotated[float, typer.Option(help="Seconds to wait for another laneway to end.", min=0)] = 0,
         as_json: Annotated[bool, typer.Option("--json", help="Answer as JSON.")] = False,
     ) -> None:
         """Make this host hold the policy of an earlier generation, as one transaction.
 
-        While a change waits for its confirmation, take that one back; with --pending GENERATION only that one, at once.
+        While a change waits for its confirmation, revert that one; with --pending GENERATION only that one, at once.
         `laneway history` lists the generations. Exit code 7: another one waits; 9: one waits, or another laneway is
         at work.
         """
@@ -72,7 +72,7 @@ def run(generation: int | None, *, confirm_within: str | None = None, wait: floa
             _bring_back(generation, within=within, as_json=as_json)
             return Exit.DONE
         if generation is not None:
-            hint = f"`laneway confirm {waiting.generation}` keeps it, `laneway rollback` takes it back now"
+            hint = f"`laneway confirm {waiting.generation}` keeps it, `laneway rollback` reverts it now"
             raise ChangeWaits(waiting.describe(), hint).of_change(waiting.change)
         outcome = take_back(waiting)
     _tell_taken_back(outcome, waiting.before, as_json=as_json)
@@ -90,7 +90,7 @@ def take_back_now(generation: int, *, wait: float, as_json: bool) -> Exit:
     with alone(wait):
         waiting = pending.read(store.pending())
         if waiting is None:
-            raise NothingPending("nothing waits for a confirmation", "`laneway history` tells what became of it")
+            raise NothingPending("nothing waits for a confirmation", "`laneway history` shows what happened to it")
         pending.refuse_another(waiting, generation)
         outcome = take_back(waiting)
     _tell_taken_back(outcome, waiting.before, as_json=as_json)
@@ -102,7 +102,7 @@ def _tell_taken_back(outcome: "Outcome", before: int | None, *, as_json: bool) -
 
     for each in outcome.notes:
         output.note(f"note: {each}")
-    tell.outcome(outcome, before, done="taken back", json=as_json)
+    tell.outcome(outcome, before, done="reverted", json=as_json)
 
 
 def _bring_back(generation: int | None, *, within: float | None, as_json: bool) -> None:
@@ -115,7 +115,7 @@ def _bring_back(generation: int | None, *, within: float | None, as_json: bool) 
     wanted = store.find(generation)
     scene = mindful(look_at(store.policy_of(wanted), prune=True))
     outcome, record = change(scene, within=within, restores=wanted.number, destroyed=wanted.destroyed)
-    done = f"generation {wanted.number} is back"
+    done = f"restored generation {wanted.number}"
     tell.outcome(outcome, record.generation, done=done, json=as_json, more=waiting.as_json(record.waiting))
     if not as_json:
         tell.waiting(scene.aim.waiting)
@@ -184,7 +184,7 @@ def take_back_in_time() -> Exit:
                 if waiting is not None and waiting.left <= 0:
                     for each in take_back(waiting).notes:
                         output.note(f"note: {each}")
-                    output.note(f"not confirmed in time: taken back, generation {waiting.before} is in force again")
+                    output.note(f"not confirmed in time: reverted, generation {waiting.before} is in force again")
                     return Exit.DONE
         except TROUBLE as error:
             # Nobody else will take the change back: want of files or memory must not be the end of it.

@@ -53,9 +53,9 @@ def register(app: "Typer") -> None:
         """Show uplinks, tenants and lanes of this host, what they carry, and whether anything has drifted.
 
         Links count since they were made. A lane shows its living flows and, where the host counts that (sysctl
-        net.netfilter.nf_conntrack_acct=1, for flows that begin after), what they have carried. What of others' is in
-        the way of the next change is named, and what the doctor finds that breaks the policy. Exit code 0: all is as it
-        was applied; 4: something is not, or the doctor finds an error.
+        net.netfilter.nf_conntrack_acct=1, for flows that begin after), what they have carried. Conflicts with something
+        of others' are named, and what the doctor finds that breaks the policy. Exit code 0: all is as it was applied;
+        4: something is not, or the doctor finds an error.
         """
         if dump:
             finish(write_down, as_json=as_json)
@@ -211,7 +211,7 @@ def _judged(view: View) -> "Iterator[str]":
     yield f"drift: {tell.tally(view.steps)}; {mended}" if view.steps else "no drift"
     yield from tell.workload_lines(view.workloads)
     for each in view.in_the_way:
-        yield f"in the way: {each.text}"
+        yield f"conflict: {each.text}"
     yield from (f"error: {each.what} [{each.rule}]; `laneway doctor` shows the fix" for each in view.errors)
 
 

@@ -63,7 +63,7 @@ def register(app: "Typer") -> None:
         here too, with --strict its warnings as well.
 
         Exit code 0: it holds; 4: something differs, or the doctor finds an error; 5: this host could not be
-        read; 7: something of others' is in the way of the policy, as `plan` says (not looked for with --host); 8: an
+        read; 7: a conflict with something of others', as `plan` says (not looked for with --host); 8: an
         expectation fails; 10: root is needed; 11: the host given by --host could not be reached, or not be read.
         """
         asked = Asked(host, packets, strict, timeout)
@@ -189,7 +189,7 @@ def _print(judgement: "Judgement", trials: "Sequence[Trial]", repair: str) -> No
         verdict = output.Painted("ok", output.GREEN) if trial.holds else output.Painted("fails", output.RED)
         output.data(verdict, f": {words(trial.expect)}: {trial.outcome}")
     for collision in judgement.in_the_way or ():
-        output.data(f"in the way: {collision.text}")
+        output.data(f"conflict: {collision.text}")
     for finding in judgement.broken:
         output.data(f"{finding.severity}: {finding.text}")
     for each in judgement.unseen:
@@ -220,7 +220,7 @@ def _summary(judgement: "Judgement", trials: "Sequence[Trial]", repair: str) -> 
     counts = f"{held}{tried}" if expects else "the policy has no [[expect]]"
     reasons = [
         *_reasons(judgement, repair),
-        *(["a packet went another way"] if any(not each.holds for each in trials) else []),
+        *(["a packet took another route"] if any(not each.holds for each in trials) else []),
     ]
     verdict = f"the host does not hold the policy: {'; '.join(reasons)}" if reasons else "the host holds the policy"
     return f"{verdict}; {counts}"
@@ -237,13 +237,13 @@ def _reasons(judgement: "Judgement", repair: str) -> Iterator[str]:
     from laneway.cli.tell import tally
 
     if judgement.drift:
-        after = ", once nothing is in the way" if judgement.in_the_way else ""
+        after = ", once that conflict is gone" if judgement.in_the_way else ""
         yield f"drift: {tally([each.step for each in judgement.drift])} ({repair}{after})"
     if judgement.workloads:
         number = len(judgement.workloads)
         yield f"the inside of {number} workload{'' if number == 1 else 's'} differs"
     if judgement.in_the_way:
-        yield "something of others' is in the way of every change"
+        yield "a conflict with something of others' blocks every change"
     if judgement.broken:
         yield "something else here stops tenants' packets (`laneway doctor` shows the fix)"
     if judgement.failures:

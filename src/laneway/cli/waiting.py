@@ -31,9 +31,10 @@ def lines(waiting: Pending | None) -> Iterator[str]:
     number = waiting.generation or ""
     if waiting.left > 0:
         keep = f"`laneway confirm {number}`".replace(" `", "`")
-        yield f"{waiting.describe()} ({waiting.left:.0f} s left): {keep} keeps it, `laneway rollback` takes it back now"
+        yield f"{waiting.describe()} ({waiting.left:.0f} s left): {keep} keeps it, `laneway rollback` reverts it now"
     else:
-        yield f"{waiting.describe()}, which is over: `laneway rollback --pending` takes it back, if nobody is at it"
+        revert = "`laneway rollback --pending` reverts it, unless another laneway already does"
+        yield f"{waiting.describe()}, which is over: {revert}"
 
 
 def note(waiting: Pending | None) -> None:

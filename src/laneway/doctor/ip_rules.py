@@ -123,7 +123,7 @@ def _behind_lanes(seen: Diagnosis, policy: PolicySet, rule: ForeignFibRule) -> I
         yield error(
             "rule-refuses-way-back",
             f"IPv4 rule {rule.text} refuses what is for tenants before main is asked",
-            "the kernel asks whether there is a way back to a sender (rp_filter), and drops what tenants send",
+            "the kernel looks for a route back to the sender (rp_filter), and drops what tenants send",
             _deleted(rule),
             hint="or say for whom it is",
         )

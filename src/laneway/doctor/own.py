@@ -96,7 +96,7 @@ _GROUPS: tuple[tuple[str, Callable[..., Finding], Callable[[Damage], bool], str,
         error,
         _is_routing,
         "laneway's ip rules and routes are not as they were applied",
-        "tenants' packets take another way by them, or none",
+        "tenants' packets take another route because of them, or none",
     ),
     (
         "own-sets",

@@ -112,9 +112,7 @@ def _refused_way_back(seen: Diagnosis, families: set[int]) -> Iterator[Finding]:
             )
             if refusing == defaults[0]:
                 what = f"main's IPv{family} default route is {refusing.kind}"
-                yield error(
-                    "no-way-back", what, f"the kernel finds no way back to who is outside: {lost} is lost", command
-                )
+                yield error("no-way-back", what, f"the kernel finds no route back to outside: {lost} is lost", command)
             else:
                 yield warning(
                     "no-way-back",

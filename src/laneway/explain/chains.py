@@ -182,7 +182,7 @@ class Hook(NamedTuple):
                 flow.new_to = (address, port or skb.port)
                 skb.to, skb.port = flow.new_to
                 to = f"{address_text(address)}" + (f" port {skb.port}" if skb.port else "")
-                self.trail.add(self.stage, f"is for {to} from here on", place)
+                self.trail.add(self.stage, f"DNAT to {to}", place)
                 return Target.ACCEPT
             case Snat(address):
                 source: bytes | None = address
@@ -192,7 +192,7 @@ class Hook(NamedTuple):
             self.trail.add(self.stage, f"drops it: {skb.leaves} has no address", place)
             return Verdict.DROPPED
         self._leave_as(flow, source)
-        self.trail.add(self.stage, f"leaves as {address_text(source)}", place)
+        self.trail.add(self.stage, f"SNAT to {address_text(source)}", place)
         return Target.ACCEPT
 
     def _leave_as(self, flow: Flow, source: bytes) -> None:

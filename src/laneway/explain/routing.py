@@ -126,8 +126,8 @@ def _main(terrain: Terrain, skb: Skb, trail: Trail) -> Decision | None:
 def _taken(found: OnWay | MainRoute, trail: Trail) -> Decision:
     taken = found.route if isinstance(found, OnWay) else found
     if taken.kind is RouteKind.UNICAST:
-        by = f" by {address_text(taken.via)}" if taken.via else ""
-        trail.add("route", f"leads to {taken.dev}{by}", found)
+        via = f"via {address_text(taken.via)} " if taken.via else ""
+        trail.add("route", f"{via}dev {taken.dev}", found)
         return Decision(taken.kind.value, taken.dev, taken.via)
     word = "drops it" if taken.kind is RouteKind.BLACKHOLE else "refuses it"
     trail.add("route", word, found)
@@ -159,10 +159,10 @@ def _is_believed(terrain: Terrain, skb: Skb, trail: Trail) -> bool:
     back = terrain.route(HOST, MAIN_TABLE, skb.source) or _behind_main(terrain, skb)
     way = back.route if isinstance(back, OnWay) else back
     if way is None or way.kind is not RouteKind.UNICAST:
-        trail.add("rp_filter", f"drops it: main has no way back to {address_text(skb.source)}", back)
+        trail.add("rp_filter", f"drops it: main has no route back to {address_text(skb.source)}", back)
         return False
     if level == STRICT and way.dev != skb.arrives:
-        trail.add("rp_filter", f"drops it: main's way back is {way.dev}, and rp_filter is strict", back)
+        trail.add("rp_filter", f"drops it: main's route back is {way.dev}, and rp_filter is strict", back)
         return False
     trail.add("rp_filter", "passes", back, minor=True)
     return True

@@ -145,10 +145,10 @@ class _Journey:
             return self._hooks(base, XtTable.NAT)
         if skb.reply and flow.new_source is not None and skb.to == flow.new_source:
             skb.to = flow.source
-            self.trail.add("conntrack", f"is for {address_text(flow.source)}, whose flow it answers")
+            self.trail.add("conntrack", f"reply: the destination becomes {address_text(flow.source)}")
         elif not skb.reply and flow.new_to is not None:
             skb.to, skb.port = flow.new_to
-            self.trail.add("conntrack", f"is for {address_text(skb.to)}, as before")
+            self.trail.add("conntrack", f"DNAT to {address_text(skb.to)}, as before")
         return None
 
     def _new_source(self, nexthop: bytes = b"") -> Verdict | None:
@@ -158,10 +158,10 @@ class _Journey:
             return self._hooks("POSTROUTING", XtTable.NAT, nexthop=nexthop)
         if skb.reply and flow.new_to is not None and skb.source == flow.new_to[0]:
             skb.source, skb.source_port = flow.to, flow.port
-            self.trail.add("conntrack", f"leaves as {address_text(flow.to)}, which was asked")
+            self.trail.add("conntrack", f"reply: the source becomes {address_text(flow.to)}")
         elif not skb.reply and flow.new_source is not None:
             skb.source = flow.new_source
-            self.trail.add("conntrack", f"leaves as {address_text(skb.source)}, as before")
+            self.trail.add("conntrack", f"SNAT to {address_text(skb.source)}, as before")
         return None
 
     def _receive(self, link: str) -> Leg:

@@ -82,7 +82,7 @@ def _onto_bridge(terrain: Terrain, skb: Skb, place: Place, nexthop: bytes, trail
     if not neighbour:
         trail.add("bridge", f"nobody on {place.bridge} has {address_text(nexthop)}", LinkKey(HOST, place.bridge))
         return Departure(Verdict.DROPPED)
-    trail.add("bridge", f"leads to {neighbour} without the host's routing", LinkKey(HOST, place.bridge))
+    trail.add("bridge", f"reaches {neighbour} without the host's routing", LinkKey(HOST, place.bridge))
     return Departure(None, place.bridge, neighbour)
 
 

@@ -117,5 +117,5 @@ def _answer(child: subprocess.Popen[bytes]) -> dict[str, Any]:
         answer: dict[str, Any] = json.loads(output)
         return {"ours": answer["ours"], "marks": answer["marks"]}
     except (ValueError, TypeError, KeyError) as error:
-        msg = "python-iptables told something that is not understood"
+        msg = "python-iptables answered something that is not understood"
         raise HostRefused(msg) from error

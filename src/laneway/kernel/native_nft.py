@@ -137,5 +137,5 @@ def parsed(output: str) -> Iterator[dict[str, Any]]:
         shown = json.loads(output or "{}")
         yield from (each for each in shown.get("nftables", ()) if isinstance(each, dict))
     except (ValueError, AttributeError, TypeError, RecursionError) as error:
-        message = "what nft -j told is not understood"
+        message = "what nft -j printed is not understood"
         raise HostRefused(message) from error

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class UplinkView:
-    """A way out of the host."""
+    """An uplink: an interface that leads out of the host, and a gateway for each family."""
 
     id: str
     name: str

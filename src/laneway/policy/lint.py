@@ -22,7 +22,7 @@ RULES: Final = {
     "uplink-unused": "No tenant goes by this uplink.",
     "snat-off-uplink": "Packets leave an uplink with an address that is not of its gateway's network.",
     "publish-off-uplink": "A port is published on an address that is in no uplink's gateway network.",
-    "allow-matches-nothing": "The allow opens no way: there is nobody at its end in a family that both have.",
+    "allow-matches-nothing": "The allow has no effect: the target has no address in a family that both tenants use.",
     "allow-duplicate": "Another allow of the tenant opens this already.",
     "dns-unreachable": "The tenant's workloads cannot ask this name server.",
     "expect-contradiction": "Two expectations want different things of the same packet.",

@@ -90,6 +90,6 @@ def _far_sources(tenant: Tenant, uplinks: Mapping[str, Uplink]) -> Found:
 
 def _snat_hint(name: str, address: Address, homes: Sequence[str]) -> str:
     if not homes:
-        return f"right if {name}'s provider routes {address} to this host; else answers find no way back"
+        return f"right if {name}'s provider routes {address} to this host; otherwise replies do not come back"
     table = ", ".join(f'{each} = ["{address}"]' for each in homes)
-    return f"answers find no way back: name the uplinks it is for: snat = {{ {table} }}"
+    return f"replies do not come back: name the uplinks it is for: snat = {{ {table} }}"

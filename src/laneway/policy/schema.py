@@ -50,11 +50,11 @@ def _schema() -> Schema:
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "laneway policy",
-        "description": "Tenants of a Linux host, and the ways out of it that each of them has.",
+        "description": "Tenants of a Linux host, and the uplinks that each of them uses.",
         **_table(
             {
                 "host": _host(),
-                "uplinks": _named("Ways out of the host, by name.", _uplink(), longest=MAX_UPLINK_NAME),
+                "uplinks": _named("Uplinks, by name.", _uplink(), longest=MAX_UPLINK_NAME),
                 "tenants": _named("Owners of subnets, workloads and policy, by name.", _tenant()),
                 "expect": _array("Tests of the policy itself.", _expect()),
             }
@@ -128,7 +128,10 @@ def _uplink() -> Schema:
         },
         required=["interface"],
     )
-    return {"description": "A way out of the host.", **table}
+    return {
+        "description": "An uplink: an interface that leads out of the host, and a gateway for each family.",
+        **table,
+    }
 
 
 def _tenant() -> Schema:

@@ -107,7 +107,7 @@ def network(text: str) -> Network:
         raise _bad_length(text, plain, length) from None
     except ValueError:
         kind = IPv6Network if ":" in plain else IPv4Network
-        raise Invalid(f"{quoted(text)} has bits set right of its length", f"write {kind(text, strict=False)}") from None
+        raise Invalid(f"{quoted(text)} has host bits set", f"write {kind(text, strict=False)}") from None
 
 
 def _not_a_network(text: str, plain: str) -> Invalid:

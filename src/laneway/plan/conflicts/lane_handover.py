@@ -25,7 +25,7 @@ def changed_marks(observed: HostState, field: MarkField) -> Iterator[Collision]:
     used = {rule.mark.mask for rule in observed.fib_rules if rule.action == RuleAction.LOOKUP and rule.mark}
     if used and field.mask not in used:
         message = f"host.marks is {min(used):#010x} on this host, and would be {field.mask:#010x}"
-        yield Collision("marks-changed", message, "known flows bear the marks they have: `laneway destroy` first")
+        yield Collision("marks-changed", message, "established flows keep the marks they have: `laneway destroy` first")
 
 
 def lane_handovers(observed: HostState, desired: HostState) -> Iterator[Collision]:
