@@ -16,7 +16,7 @@ OF_UPLINKS = (("eth0", prefix("192.0.2.2/24")), ("eth0", prefix("2001:db8::2/64"
 
 def test_an_uplink_s_own_addresses_answer_by_it_and_for_rp_filter_there_is_a_way_back() -> None:
     policy = world(tenant("acme", 1))
-    facts = HostFacts("nft", frozenset({"eth0", "eth1"}), uplink_addresses=OF_UPLINKS)
+    facts = HostFacts("nft", frozenset({"eth0", "eth1"}), addresses=OF_UPLINKS)
 
     state = compile_host(policy, allocate(policy, Leases()), facts)
 

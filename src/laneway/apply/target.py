@@ -11,9 +11,12 @@ from laneway.lanes.allocate import Lanes, allocate
 from laneway.lanes.field import MarkField
 from laneway.lanes.leases import PATH, Leases, parse
 from laneway.lanes.rebuild import rebuild, resident_tenants
+from laneway.state.gateways import refused_gateway
 from laneway.state.host import recorded_priors
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from laneway.policy.model import PolicySet
     from laneway.state.facts import HostFacts
     from laneway.state.host import HostState
@@ -30,12 +33,26 @@ class Target:
 
     @property
     def waiting(self) -> tuple[str, ...]:
-        """Return, for a person, every uplink that is not there yet."""
-        return tuple(
+        """Return, for a person, every uplink that is not there yet, or whose gateway the kernel would refuse."""
+        closed = tuple(
             f"uplink {uplink.name}: interface {uplink.interface} is not up; its lanes are closed until the next apply"
             for uplink in self.policy.uplinks
             if uplink.interface not in self.facts.interfaces
         )
+        return (*closed, *refused_gateways(self.policy, self.facts))
+
+
+def refused_gateways(policy: PolicySet, facts: HostFacts) -> Iterator[str]:
+    """Yield, for a person, the uplinks to whose gateways the kernel refuses a route."""
+    for uplink in policy.uplinks:
+        for gateway in (uplink.gateway4, uplink.gateway6):
+            if gateway is None or isinstance(gateway, str) or uplink.interface not in facts.interfaces:
+                continue
+            if refused_gateway(uplink.interface, gateway.packed, facts.addresses):
+                yield (
+                    f"uplink {uplink.name}: the kernel refuses a route by {uplink.interface} to its gateway {gateway}, "
+                    f"and its lanes are closed in IPv{gateway.version}; `laneway doctor` says why"
+                )
 
 
 def target(policy: PolicySet, observed: HostState, facts: HostFacts) -> Target:

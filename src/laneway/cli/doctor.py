@@ -152,7 +152,7 @@ def _collisions(policy: "PolicySet", seen: "Diagnosis") -> "tuple[Collision, ...
     from laneway.compile.host import compile_host
     from laneway.lanes.allocate import allocate
     from laneway.lanes.leases import Leases
-    from laneway.plan.conflicts.foreign import collisions
+    from laneway.plan.conflicts.foreign import collisions, outside_lanes
     from laneway.plan.conflicts.handovers import handovers
     from laneway.state.facts import HostFacts
 
@@ -160,13 +160,13 @@ def _collisions(policy: "PolicySet", seen: "Diagnosis") -> "tuple[Collision, ...
         from laneway.cli.wire import look_at
 
         scene = look_at(policy, prune=True)
-        desired, field = scene.aim.desired, scene.aim.lanes.field
+        desired, field, theirs = scene.aim.desired, scene.aim.lanes.field, outside_lanes(seen.foreign, scene.observed)
         changed = tuple(handovers(scene.observed, desired, scene.aim.lanes))
     except (HostRefused, UsageError):  # told already: no iptables, or no rights
         facts = HostFacts(seen.variant or "nft", frozenset(each.name for each in seen.links if each.up))
         lanes = allocate(policy, Leases())
-        desired, field, changed = compile_host(policy, lanes, facts), lanes.field, ()
-    return (*changed, *collisions(desired, seen.foreign, policy.host, field))
+        desired, field, changed, theirs = compile_host(policy, lanes, facts), lanes.field, (), seen.foreign
+    return (*changed, *collisions(desired, theirs, policy.host, field))
 
 
 def _collisions_of_any(seen: "Diagnosis") -> "tuple[Collision, ...]":

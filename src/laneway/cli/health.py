@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from laneway.state.routing import FOREIGN
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
@@ -80,5 +82,5 @@ def _damage(step: Step, named: str, state: str) -> Damage:
     key: Any = step.key
     value: Any = step.old if step.new is None else step.new
     behind = step.kind == "jumps" and step.old is not None and not step.old.first
-    steers = step.kind == "routes" and not (key.to.length and value.via)
+    steers = step.kind == "routes" and (FOREIGN in key.more.split() or not (key.to.length and value.via))
     return Damage(step.kind, str(getattr(key, "netns", "")), named, state, behind, steers)

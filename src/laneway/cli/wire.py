@@ -147,7 +147,7 @@ def not_as_asked(scene: Scene, steps: Sequence[Step]) -> dict[str, str]:
 
 def in_the_way(scene: Scene) -> tuple[Collision, ...]:
     """Return all that a change of this host would be refused for."""
-    from laneway.plan.conflicts.foreign import collisions
+    from laneway.plan.conflicts.foreign import collisions, outside_lanes
     from laneway.plan.conflicts.handovers import handovers
     from laneway.plan.conflicts.shadowed_networks import shadowed_networks
     from laneway.plan.conflicts.ssh_ports import ssh_port_conflicts
@@ -157,7 +157,7 @@ def in_the_way(scene: Scene) -> tuple[Collision, ...]:
     foreign = foreign._replace(netns=foreign.netns - scene.standing)  # that one is taken is that workload's trouble
     return (
         *handovers(scene.observed, aim.desired, aim.lanes),
-        *collisions(aim.desired, foreign, host, aim.lanes.field),
+        *collisions(aim.desired, outside_lanes(foreign, scene.observed), host, aim.lanes.field),
         *shadowed_networks(aim.desired, scene.observed, foreign, scene.sessions),
         *ssh_port_conflicts(aim.policy, scene.before, foreign, scene.sessions),
     )

@@ -39,7 +39,7 @@ LOOPBACK = "lo"
 def follow_main(scene: Scene, state: HostState) -> None:
     """Add what is looked up behind main to `state`."""
     interfaces = {way.uplink.interface for way in scene.ways}
-    networks = uplink_networks(each for each in scene.facts.uplink_addresses if each[0] in interfaces)
+    networks = uplink_networks(each for each in scene.facts.addresses if each[0] in interfaces)
     for way in scene.ways:
         table = scene.lanes.table(scene.lanes.host_mark(way.uplink.name))
         for interface, network in networks:

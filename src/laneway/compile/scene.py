@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from laneway.policy.model import AUTO, ONLINK
 from laneway.policy.names import bridge_name, netns_name, veth_name
+from laneway.state.gateways import refused_gateway
 from laneway.state.prefix import FAMILIES, IPV4, IPV6, Prefix, of_network
 
 if TYPE_CHECKING:
@@ -81,7 +82,8 @@ def _way(uplink: Uplink, number: int, facts: HostFacts) -> Way:
         elif gateway == ONLINK:
             gateways[family] = b""
         else:
-            gateways[family] = None if gateway is None else gateway.packed
+            refused = gateway is None or refused_gateway(uplink.interface, gateway.packed, facts.addresses)
+            gateways[family] = None if refused or gateway is None else gateway.packed
     return Way(uplink, number, uplink.interface in facts.interfaces, gateways)
 
 

@@ -23,7 +23,7 @@ class Damage(NamedTuple):
     object: str  # which, in words
     state: str  # "missing", "different" or "unexpected"
     behind: bool = False  # a jump, with rules of others before it
-    steers: bool = False  # a default route, or one to who is on the link
+    steers: bool = False  # a default route, one to who is on the link, or one that is somebody else's
 
 
 _RULES = frozenset({"chains", "jumps"})

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from laneway.doctor.finding import APPLY, error, warning
 from laneway.policy.model import AUTO
+from laneway.state.gateways import refused_gateway
 from laneway.state.prefix import ANY, FAMILIES, IPV4, Prefix, of_address
 from laneway.state.routing import RouteKind
 
@@ -86,16 +87,27 @@ def _family(seen: Diagnosis, uplink: Uplink, family: int, gateway: Gateway) -> I
             f"{IP[family]} route add default via GATEWAY dev {name} metric 4096",
         )
     elif gateway is not None and not isinstance(gateway, str):
-        yield from _fixed(seen, uplink, gateway, own)
+        yield from _fixed(seen, uplink, gateway)
     yield from _several(uplink, family, defaults)
 
 
-def _fixed(seen: Diagnosis, uplink: Uplink, gateway: Address, own: list[Prefix]) -> Iterator[Finding]:
+def _fixed(seen: Diagnosis, uplink: Uplink, gateway: Address) -> Iterator[Finding]:
     name, label = uplink.interface, f"uplink {uplink.name}"
-    if gateway.packed in {each.address for each in own}:
+    theirs = {each.name for each in seen.links if not each.ours} | {uplink.interface}
+    held = [(each.link, each.address) for each in seen.underlay.addresses if each.link in theirs]
+    refused = refused_gateway(name, gateway.packed, held)
+    if refused and gateway.packed in {address.address for _, address in held}:
         what = f"{label}: the gateway {gateway} is this host's own address"
-        why = "packets for it end here"
-        yield error("gateway-own", what, why, f"ip addr del {_written(own, gateway)} dev {name}")
+        why = f"packets for it end here: the lanes are closed in IPv{gateway.version}"
+        all_own = [address for link, address in held if link == refused]
+        yield error("gateway-own", what, why, f"ip addr del {_written(all_own, gateway)} dev {refused}")
+    elif refused:
+        yield error(
+            "gateway-elsewhere",
+            f"{label}: the gateway {gateway} is in the network of {refused}, and not of {name}",
+            f"the kernel refuses a route by {name} to it: the lanes are closed in IPv{gateway.version}",
+            hint=f"write the gateway on {name}'s network, or give {name} an address in that network",
+        )
     elif not gateway.is_link_local and not _on_link(seen, name, of_address(gateway)):
         yield warning(
             "gateway-not-on-link",

@@ -50,7 +50,7 @@ def facts_for(policy: PolicySet) -> HostFacts:
     return facts._replace(
         gateways=gateways,
         uplink_routes=tuple(dict.fromkeys(routes)),
-        uplink_addresses=tuple(addresses),
+        addresses=tuple(addresses),
     )
 
 

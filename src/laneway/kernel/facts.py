@@ -41,7 +41,7 @@ def read(
     indexes = {link.number: link.name for link in theirs if link.name in uplinks}
     in_order = sorted(indexes.items(), key=lambda item: item[1])
     by_link = {name: gateways.unicast(kernel, index, MAIN_TABLE) for index, name in in_order}
-    own = tuple(sorted(own_addresses(kernel, indexes)))
+    own = tuple(sorted(own_addresses(kernel, {link.number: link.name for link in theirs})))
     keys = [*sysctls.HOST_KEYS, *(key.format(name) for name in sorted(set(uplinks)) for key in sysctls.UPLINK_KEYS)]
     present = sysctls.read([*keys, *priors])  # of an interface that is gone, there is none to have a prior value
     listening, besides = _before_it_forwards(kernel, theirs, present)
@@ -51,7 +51,7 @@ def read(
         interfaces=frozenset(link.name for link in theirs if link.up),
         gateways=gateways.read(kernel, indexes, sight.rules, own),
         uplink_routes=uplink_routes(_ways(by_link)),
-        uplink_addresses=own,
+        addresses=own,
         sysctls=present | {key: priors[key] for key in present if key in priors},
         listeners=listeners.read(),
         listening=listening,

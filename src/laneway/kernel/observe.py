@@ -31,12 +31,13 @@ from laneway.kernel.route_messages import (
     SeenRule,
     as_route,
     dump_routes,
+    in_reserved_table,
     routes,
     rules,
 )
 from laneway.state.facts import Inner
 from laneway.state.links import HALF_MADE, HOST, AddressKey, Link, LinkKey, LinkKind
-from laneway.state.routing import MAIN_TABLE, PROTOCOL, RouteKey, add_routes, add_rules
+from laneway.state.routing import FOREIGN, PROTOCOL, RouteKey, add_routes, add_rules, lane_tables
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -87,9 +88,9 @@ def read(
     _host_links(links_here, peers, state)
     seen = _rest(kernel, links_here, known)
     _addresses(HOST, seen, state)
-    _routes(HOST, seen, state)
     all_rules = list(rules(kernel.dump(RTM_GETRULE, DUMP_RULES), known.rules.read))
     add_rules(state.fib_rules, (each.rule for each in all_rules if each.ours))
+    _routes(seen, state)
     return Sight(links_here, seen.addresses, all_rules, frozenset(found.strangers), peers, tuple(sorted(found.inner)))
 
 
@@ -101,7 +102,7 @@ def _rest(kernel: NetlinkSocket, seen: list[SeenLink], known: Known) -> _Seen:
     return _Seen(
         seen,
         list(addresses(kernel.dump(RTM_GETADDR, DUMP_ADDRESSES), known.addresses.read)),
-        list(routes(kernel.dump(RTM_GETROUTE, dump_routes(protocol=PROTOCOL)), known.routes.read)),
+        list(routes(_apart(kernel), known.routes.read)),
     )
 
 
@@ -186,9 +187,19 @@ def _addresses(name: str, seen: _Seen, state: HostState) -> None:
             state.addresses[AddressKey(name, ours[link], address)] = None
 
 
-def _routes(name: str, seen: _Seen, state: HostState) -> None:
+def _apart(kernel: NetlinkSocket) -> list[bytes]:
+    """Return the routes of tables that are not the kernel's own: somebody may have put one into a table of ours."""
+    return [body for body in kernel.dump(RTM_GETROUTE, dump_routes()) if not in_reserved_table(body)]
+
+
+def _routes(seen: _Seen, state: HostState) -> None:
+    """Add our routes, and whatever else is in a table of ours: that our rules lead to, or with our routes in it."""
+    tables = lane_tables(state.fib_rules) | {each.table for each in seen.routes if each.protocol == PROTOCOL}
     names = {link.number: link.name for link in seen.links}
-    # In the host's main table somebody else may use our number; ours are in tables of their own.
-    ours = (each for each in seen.routes if each.protocol == PROTOCOL and (name or each.table != MAIN_TABLE))
-    found = ((RouteKey(name, each.table, each.to, each.metric, each.more), as_route(each, names)) for each in ours)
+    found = []
+    for each in seen.routes:
+        if each.table in tables:
+            ours = each.protocol == PROTOCOL
+            more = each.more if ours else f"{FOREIGN} {each.protocol} {each.more}".strip()
+            found.append((RouteKey(HOST, each.table, each.to, each.metric, more), as_route(each, names)))
     add_routes(state.routes, found)

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from laneway.kernel.netlink import attribute, attributes, nested, u32
 from laneway.kernel.reasons import refusing_nonsense
+from laneway.state import routing
 from laneway.state.prefix import Prefix, address_text, prefix
-from laneway.state.routing import PLACE
+from laneway.state.routing import PLACE, PROTOCOL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -36,11 +37,12 @@ class Header(NamedTuple):
 
     from_: int = 0  # the length of a prefix
     tos: int = 0
+    protocol: int = PROTOCOL
 
 
 def written(header: Header, found: Mapping[int, bytes]) -> str:
     """Return what a route of these attributes has besides where it leads; nothing of one that laneway wrote."""
-    if not any(header) and found.keys() <= _USUAL:  # nearly every route
+    if not any(header[:2]) and found.keys() <= _USUAL:  # nearly every route
         return ""
     return " ".join(_words(header, found))
 
@@ -76,6 +78,8 @@ def _read(words: str) -> tuple[Header, bytes]:
         match word:
             case "tos":
                 header = header._replace(tos=int(value, 0))
+            case routing.FOREIGN:
+                header = header._replace(protocol=int(value))
             case "from":
                 net = prefix(value)
                 header = header._replace(from_=net.length)

@@ -45,6 +45,7 @@ _RTNH_F_ONLINK = 4
 _SCOPE_UNIVERSE = 0
 _SCOPE_LINK = 253
 _SCOPE_HOST = 254
+_SCOPE_NOWHERE = 255
 _RTM_F_CLONED = 0x200
 _RTM_F_FIB_MATCH = 0x2000
 
@@ -209,8 +210,10 @@ def as_route(seen: SeenRoute, names: dict[int, str]) -> Route:
 def route_request(op: Op, key: RouteKey, route: Route, link: int) -> Request:
     """Return the request for our route; `link` is the index of its device, 0 without one."""
     family = key.to.family
+    (from_, tos, protocol), more = route_extras.read(key.more)
     scope = _scope(route) if family == IPV4 else _SCOPE_UNIVERSE
-    (from_, tos), more = route_extras.read(key.more)
+    if op is Op.DELETE and protocol != PROTOCOL:
+        scope = _SCOPE_NOWHERE  # whatever it has
     parts = [u32(_RTA_TABLE, key.table), more]
     if key.to.length:
         parts.append(attribute(_RTA_DST, key.to.address))
@@ -222,7 +225,7 @@ def route_request(op: Op, key: RouteKey, route: Route, link: int) -> Request:
         parts.append(_gateway_attribute(family, route.via))
     table = key.table if key.table < 256 else 0  # noqa: PLR2004  the header has one byte; RTA_TABLE counts
     flags = _RTNH_F_ONLINK if route.via else 0
-    header = _ROUTE.pack(AF[family], key.to.length, from_, tos, table, PROTOCOL, scope, ROUTE_TYPES[route.kind], flags)
+    header = _ROUTE.pack(AF[family], key.to.length, from_, tos, table, protocol, scope, ROUTE_TYPES[route.kind], flags)
     kind = RTM_DELROUTE if op is Op.DELETE else RTM_NEWROUTE
     # Inside a workload the way out is laneway's: what somebody there made in its place would stop every apply.
     make = NLM_F_CREATE | NLM_F_REPLACE if key.netns != HOST else CREATE

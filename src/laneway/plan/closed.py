@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from laneway.policy.model import AUTO
 from laneway.state.closed import ClosedLane, Why
 from laneway.state.links import HOST
 from laneway.state.prefix import FAMILIES, IPV4
@@ -38,7 +39,8 @@ def closed_lanes(policy: PolicySet, lanes: Lanes, host: Host) -> Iterator[Closed
             table, uplink = lanes.table(lanes.mark(tenant.name, name)), uplinks[name]
             for family in _families(tenant, uplink):
                 if present.get((table, family)) != uplink.interface:
-                    lacks = Why.NO_ROUTE if (table, family) in wanted else Why.NO_GATEWAY
+                    unknown = Why.NO_GATEWAY if _gateway(uplink, family) == AUTO else Why.REFUSED
+                    lacks = Why.NO_ROUTE if (table, family) in wanted else unknown
                     why = lacks if uplink.interface in host.up else Why.NOT_UP
                     yield ClosedLane(tenant.name, name, family, why)
 

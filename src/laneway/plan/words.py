@@ -19,7 +19,7 @@ from laneway.plan.steps import Op
 from laneway.state.host import DIRECTORY_MARK
 from laneway.state.links import ADVICE, GROUP, HALF_MADE, HOST, NOTICES, PROMOTE_SECONDARIES, Link, LinkKind
 from laneway.state.prefix import IPV4, Prefix, address_text
-from laneway.state.routing import PLACE, PROTOCOL, RouteKind, RuleAction
+from laneway.state.routing import FOREIGN, PLACE, PROTOCOL, RouteKind, RuleAction
 from laneway.state.sets import ASIDE
 from laneway.state.visible import visible
 
@@ -234,7 +234,8 @@ def _route(step: Step) -> str:
     route = step.old if step.op == Op.DELETE else step.new
     text = joined(_words(route_text(step.key, route)))
     inside, family = _inside(step.key.netns), f" -{step.key.to.family}"
-    return f"ip{inside}{family} route {verb} {text} table {step.key.table} proto {PROTOCOL}"
+    ours = "" if FOREIGN in step.key.more.split() else f" proto {PROTOCOL}"
+    return f"ip{inside}{family} route {verb} {text} table {step.key.table}{ours}"
 
 
 def fib_rule_text(rule: FibRule) -> str:

@@ -11,6 +11,7 @@ class Why(StrEnum):
 
     NOT_UP = "the interface is not up"
     NO_GATEWAY = "no gateway is known"
+    REFUSED = "the kernel refuses a route to its gateway"
     NO_ROUTE = "its default route is gone"
 
 

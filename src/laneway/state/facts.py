@@ -68,7 +68,7 @@ class HostFacts(NamedTuple):
     interfaces: frozenset[str]  # links of the host that are administratively up
     gateways: Mapping[tuple[str, int], bytes] = {}  # by interface and family, of the host's own default routes
     uplink_routes: tuple[UplinkRoute, ...] = ()
-    uplink_addresses: tuple[tuple[str, Prefix], ...] = ()  # the host's own, by interface
+    addresses: tuple[tuple[str, Prefix], ...] = ()  # the host's own, by interface, but for those on laneway's links
     sysctls: Mapping[str, str] = {}  # as before laneway: the recorded prior, else the present value
     listeners: frozenset[Listener] = frozenset()
     listening: frozenset[str] = frozenset()  # links of others that hold what they learnt from router advertisements

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from laneway.state.prefix import Prefix, inside, prefix
+from laneway.state.prefix import IPV4, Prefix, inside, is_link_local, network_of, prefix
 from laneway.state.routing import MAIN_TABLE
 
 if TYPE_CHECKING:
@@ -71,3 +71,20 @@ def _rank(default: DefaultRoute, look_ups: Sequence[LookUp], addresses: Sequence
         if (each.table, each.family) == (default.table, default.family) and each.concerns(default.link, addresses)
     ]
     return min(asked, default=None)
+
+
+def refused_gateway(interface: str, gateway: bytes, addresses: Iterable[tuple[str, Prefix]]) -> str:
+    """Return the link for which the kernel refuses a route by the interface to a gateway; none: an empty name.
+
+    A gateway is not an address of the host's own (fib_check_nh, ip6_validate_gw), and in IPv6 not in what main reaches
+    by another link (ip6_route_check_nh_onlink). Asked for such a route, it would refuse all that is asked for with it.
+    """
+    alone = Prefix(gateway, len(gateway) * 8)
+    if is_link_local(alone):
+        return ""
+    holding = [(each.length, link) for link, each in addresses if inside(alone, network_of(each))]
+    own = [link for link, each in addresses if each.address == gateway]
+    longest = [link for length, link in holding if length == max(holding)[0]]
+    if own or alone.family == IPV4 or not longest or interface in longest:
+        return own[0] if own else ""
+    return longest[0]

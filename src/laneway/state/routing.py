@@ -47,6 +47,9 @@ class RouteKind(StrEnum):
 ROUTED = (RouteKind.UNICAST, RouteKind.BLACKHOLE, RouteKind.UNREACHABLE, RouteKind.PROHIBIT)
 """The types of which it is known here what becomes of a packet."""
 
+FOREIGN = "proto"
+"""In the `more` of a route in a table of ours: the protocol of whoever else put it there."""
+
 PLACE = "place"
 """In the `more` of a route or rule: which it is of several that are alike, routes but for where they lead."""
 
@@ -113,3 +116,8 @@ def add_rules(present: dict[FibRule, None], more: Iterable[FibRule]) -> None:
             place += 1
             again = rule._replace(more=f"{rule.more} {PLACE} {place}".strip())
         present[again] = None
+
+
+def lane_tables(rules: Iterable[FibRule]) -> frozenset[int]:
+    """Return the tables that laneway's rules lead to: whatever else stands there is not as laneway left it."""
+    return frozenset(rule.target for rule in rules if rule.action is RuleAction.LOOKUP) - {253, MAIN_TABLE, 255}

@@ -90,7 +90,8 @@ class Seen:
         priors = recorded_priors(self.state)
         keys = [*HOST_KEYS, *(key.format(each) for each in sorted(set(interfaces)) for key in UPLINK_KEYS), *priors]
         present = {key: self.sysctls[key] for key in keys if key in self.sysctls}
-        addresses = [(each.link, each.address) for each in self.underlay.addresses if each.link in interfaces]
+        bridges = {key.name for key in self.state.links if key.netns == HOST}
+        addresses = sorted((each.link, each.address) for each in self.underlay.addresses if each.link not in bridges)
         return HostFacts(
             self.variant,
             self.links_up,

@@ -23,6 +23,12 @@ if TYPE_CHECKING:
 ALL_BITS = 0xFFFFFFFF
 
 
+def outside_lanes(foreign: Foreign, observed: HostState) -> Foreign:
+    """Return what is of others' but for routes in tables that are laneway's: that is drift, and apply mends it."""
+    ours = {key.table for key in observed.routes if key.netns == HOST}
+    return foreign._replace(routes=tuple(each for each in foreign.routes if each.table not in ours))
+
+
 def collisions(desired: HostState, foreign: Foreign, settings: HostSettings, field: MarkField) -> Iterator[Collision]:
     """Yield what of others' the desired state would run into; an empty desired state runs into nothing."""
     if not desired.fib_rules:
@@ -60,16 +66,16 @@ def _routing(desired: HostState, foreign: Foreign, settings: HostSettings) -> It
             what = f"ip rule priorities {first}-{last} (host.priorities) are in use{owner}: {rule.text}"
             yield Collision("priority-in-use", what, _free_priorities(foreign, last - first + 1), rule.text)
     tables = {key.table for key in desired.routes if key.netns == HOST}
-    elsewhere = _free_tables(foreign, settings.tables[1] - settings.tables[0] + 1)
+    free = _free_tables(foreign, settings.tables[1] - settings.tables[0] + 1)
     for route in foreign.routes:
         if route.table in tables:
             owner = likely_owner(route.text)
             what = f"routing table {route.table} (host.tables) holds a route of another's{owner}: {route.text}"
-            yield Collision("table-in-use", what, elsewhere)
+            yield Collision("table-in-use", what, free)
     for line in foreign.table_names:
         if line.table in tables:
             what = f"{line.file}: table {line.table} (host.tables) is named {line.name} there{likely_owner(line.name)}"
-            yield Collision("table-named", what, f"take the line out, laneway's names are in {PATH}; or {elsewhere}")
+            yield Collision("table-named", what, f"take the line out, laneway's names are in {PATH}; or {free}")
 
 
 def _free_priorities(foreign: Foreign, size: int) -> str:
