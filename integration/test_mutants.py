@@ -248,6 +248,8 @@ def trial(policy: PolicySet, change: Change) -> LabReport:
         kernel = linux_host("nft")
         observed = kernel.read()
         desired = target(policy, observed, kernel.facts(["eth0", "eth1"])).desired
+        # The second layer would refuse what a broken first one lets pass: its own mutants are in test_second_layer.py.
+        desired = desired.replaced(nft_tables={}, nft_elements={})
         change(desired)
         kernel.run(plan(desired, observed))
 

@@ -209,6 +209,8 @@ DRIFT = {
     "chains": "iptables-nft -F LANEWAY-FORWARD",
     "jumps": "iptables-nft -I FORWARD 1 -j ACCEPT",
     "leftovers": "iptables-legacy -N LANEWAY-X",
+    "nft_tables": "nft insert rule inet laneway leaving accept",
+    "nft_elements": "nft 'delete element inet laneway gateways4 { 10.20.0.1 }'",
 }
 
 

@@ -203,6 +203,7 @@ def test_without_the_rules_such_packets_would_have_been_seen(edge: Throwaway, va
     """Each rule taken out alone lets through what it is there for."""
     gone = "{t}-{v} -t mangle -F LANEWAY-ISOLATE."
     ends = {*WEB.values(), *APP.values()}
+    edge.sh("nft delete table inet laneway")  # the second layer would stop them too
 
     edge.sh(on_both(f"{gone}OUT\n{gone}BETWEEN", variant))
     with hearing(edge, "provider") as provider, hearing(edge, "acme-web") as web:

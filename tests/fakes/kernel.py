@@ -116,6 +116,8 @@ class FakeKernel:
             gone = [key for key, link in self.state.links.items() if link.peer and link.peer.netns == step.key]
             for key in gone:
                 del self.state.links[key]
+        elif step.kind == "nft_tables":
+            self.state.nft_elements.clear()
         elif step.kind == "links":
             for dead in (step.key, *([step.old.peer] if step.old.peer else [])):
                 self._drop_link(dead)

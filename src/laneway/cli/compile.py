@@ -27,6 +27,7 @@ class Format(StrEnum):
     IP6 = "ip6"
     IPSET = "ipset"
     RT_TABLES = "rt_tables"
+    NFT = "nft"
 
 
 FILE_OF = {
@@ -36,6 +37,7 @@ FILE_OF = {
     Format.IP6: "ip6.batch",
     Format.IPSET: "ipset.restore",
     Format.RT_TABLES: "rt_tables.conf",
+    Format.NFT: "nftables.nft",
 }
 
 
@@ -56,7 +58,7 @@ def register(app: "Typer") -> None:
         """Write what would be programmed on a host that has nothing of it yet, without looking at any host.
 
         The files are accepted as they are by ip -batch, ip -6 -batch, ipset restore, sysctl -p, iptables-restore
-        --noflush and ip6tables-restore --noflush, in this order.
+        --noflush, ip6tables-restore --noflush and nft -f, in this order.
         """
         chosen = Format.JSON if as_json else form
         finish(lambda: run(paths or [], form=chosen, directory=directory), as_json=chosen is Format.JSON)

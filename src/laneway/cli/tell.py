@@ -30,6 +30,8 @@ NOUNS = {
     "chains": "chain",
     "jumps": "jump",
     "leftovers": "leftover in the other iptables",
+    "nft_tables": "nftables table",
+    "nft_elements": "nftables set element",
 }
 _PLURALS = {
     "address": "addresses",

@@ -79,7 +79,7 @@ def wall(scene: Scene, state: HostState) -> None:
 def _forward(scene: Scene, family: int) -> Iterator[ChainRule]:
     field, refused = scene.lanes.field, REFUSED[family]
     yield ChainRule((), Jump(USER))
-    yield ChainRule((Mark(field.unmarked),), Jump(UNMARKED, goto=True))
+    yield ChainRule((Mark(field.in_no_lane),), Jump(UNMARKED, goto=True))
     # As early as can be: most packets get no further. By which link, and translated, mangle has asked of each.
     yield ChainRule((TENANTS, KNOWN), Verdict.ACCEPT)
     yield ChainRule((TO_TENANTS, KNOWN), Verdict.ACCEPT)

@@ -14,6 +14,7 @@ from laneway.compile.out_of_window import end_no_connection
 from laneway.compile.plumbing import plumb
 from laneway.compile.routing import route_lanes
 from laneway.compile.scene import scene
+from laneway.compile.second_layer import second_layer
 from laneway.compile.sets import fill_sets
 from laneway.compile.sysctls import switch
 from laneway.lanes.allocate import lease_file
@@ -46,6 +47,7 @@ def compile_host(policy: PolicySet, lanes: Lanes, facts: HostFacts) -> HostState
     isolate(resolved, state)
     translate(resolved, state)
     wall(resolved, state)
+    second_layer(resolved, state)
     state.files[PATH] = lease_file(policy, lanes)
     state.files[PROTOCOLS_PATH] = PROTOCOL_NAMES
     return state

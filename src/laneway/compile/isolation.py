@@ -101,7 +101,7 @@ def isolate(scene: Scene, state: HostState) -> None:
             ISOLATE: tuple(_isolate(scene)),
             UNMARKED_ISOLATE: _unmarked(),
             FROM_UNMARKED: _from_unmarked(),
-            TO_UNMARKED: _to_unmarked(),
+            TO_UNMARKED: _to_unmarked(scene),
             BETWEEN: _between(scene, family),
             BY_OTHER_LINK: _by_other_link(scene),
             **_leaving(scene, family),
@@ -160,9 +160,11 @@ def _from_unmarked() -> Chain:
     )
 
 
-def _to_unmarked() -> Chain:
-    # The operator's ACCEPT there ends the walk, all else comes back.
+def _to_unmarked(scene: Scene) -> Chain:
+    # The operator's ACCEPT there ends the walk, all else comes back. The mark tells the second layer, which knows
+    # nothing of that chain, that the packet has been here (second_layer.py); it stays the packet's own.
     return (
+        ChainRule((), SetMark(scene.lanes.field.let_in), comment("-", "let-in")),
         ChainRule((), Jump(USER)),
         ChainRule((), Verdict.DROP, comment("-", "between-tenants")),
     )

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from laneway.state.chains import ChainKey, ChainRule, ForeignRule, JumpKey
 from laneway.state.links import LinkKey
+from laneway.state.nft import NftRule
 from laneway.state.routing import FibRule, Route, RouteKey
 from laneway.state.sets import SetEntry
 from laneway.state.underlay import MainRoute
@@ -28,6 +29,14 @@ class InChain(NamedTuple):
     rule: ChainRule | ForeignRule
 
 
+class InTable(NamedTuple):
+    """A rule of laneway's native table of nftables, and where it stands; rules of a chain count from 1."""
+
+    chain: str
+    number: int
+    rule: NftRule
+
+
 class OnWay(NamedTuple):
     """A route of a table of laneway's or of a workload's."""
 
@@ -35,7 +44,7 @@ class OnWay(NamedTuple):
     route: Route
 
 
-Thing = InChain | JumpKey | FibRule | OnWay | MainRoute | LinkKey
+Thing = InChain | InTable | JumpKey | FibRule | OnWay | MainRoute | LinkKey
 
 
 class Hop(NamedTuple):

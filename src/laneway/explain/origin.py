@@ -9,7 +9,7 @@ from laneway.compile.names import allow_set, host_set, inside_set, net_set, src_
 from laneway.explain.hop import Hop, InChain, OnWay
 from laneway.explain.packet import ICMP, TCP
 from laneway.lanes.allocate import table_names
-from laneway.lanes.field import HOST_OWNER, NO_UPLINK
+from laneway.lanes.field import HOST_OWNER, NO_UPLINK, NOBODY
 from laneway.policy.model import Source
 from laneway.policy.names import netns_name, veth_name
 from laneway.state.chains import ChainRule, Dnat, ToPorts
@@ -64,7 +64,7 @@ class Origins:
         """Return the lane of a packet mark; None: it has none."""
         number = (mark & self.lanes.field.mask) >> self.lanes.field.shift
         owner, uplink = number >> self.lanes.field.uplink_bits, number & ((1 << self.lanes.field.uplink_bits) - 1)
-        if number == 0:
+        if owner == NOBODY:  # in no lane, whether or not the operator lets it in
             return None
         owners = {value: name for name, value in self.lanes.owners.items()}
         ways = {value: name for name, value in self.lanes.uplinks.items()}

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from laneway.explain.chains import Hook, tables
 from laneway.explain.hop import Leg, Trail, Verdict, Walk
+from laneway.explain.native import NativeHook
 from laneway.explain.packet import ECHO, ICMP, TCP, Flow, FromHost, FromOutside, FromWorkload, Packet, Skb
 from laneway.explain.reach import EVERYBODY, stays_on_link
 from laneway.explain.routing import LOCAL, Decision, route, source_is_valid
@@ -186,7 +187,7 @@ class _Journey:
 
     def _deliver(self) -> Leg:
         """Give the packet to the host's own programs."""
-        verdict = self._hooks("INPUT", *tables("INPUT"))
+        verdict = self._hooks("INPUT", *tables("INPUT")) or self._second_layer("input")
         if verdict is not None:
             return self._end(verdict)
         if self.skb.reply:
@@ -239,7 +240,11 @@ class _Journey:
         return self._end(Verdict.DROPPED, link=skb.leaves)
 
     def _postrouting(self, nexthop: bytes) -> Verdict | None:
-        return self._hooks("POSTROUTING", XtTable.MANGLE) or self._new_source(nexthop)
+        verdict = self._hooks("POSTROUTING", XtTable.MANGLE) or self._new_source(nexthop)
+        return verdict or self._second_layer("postrouting")
+
+    def _second_layer(self, hook: str) -> Verdict | None:
+        return NativeHook(self.terrain, self.skb, self.trail, hook).passes()
 
     def _bridge(self, bridge: str, netns: str) -> Leg:
         """Pass a frame from one port of a bridge to another."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from laneway.kernel import gateways, listeners, sysctls
+from laneway.kernel import gateways, listeners, nft_table, sysctls
 from laneway.kernel.link_messages import DUMP_ADDRESSES, OUR_GROUPS, RTM_GETADDR, addresses, advertised
 from laneway.kernel.netns import LOOPBACK
 from laneway.kernel.route_messages import RTM_GETROUTE, dump_routes, routes
@@ -56,6 +56,7 @@ def read(
         listeners=listeners.read(),
         listening=listening,
         present=present,
+        nftables=nft_table.is_there(),
     )
 
 

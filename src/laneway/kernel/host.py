@@ -18,6 +18,7 @@ from laneway.kernel import (
     links,
     netns,
     networks,
+    nft_table,
     observe,
     routes,
     sets,
@@ -105,6 +106,7 @@ class LinuxHost:
     def _read_rest(self, state: HostState, *, remembered: Mapping[str, str]) -> dict[str, str]:
         """Add to `state` what is not read by rtnetlink, and return the recorded priors of sysctls."""
         state.sets, state.entries = sets.read(self._known)
+        state.nft_tables, state.nft_elements = nft_table.read()
         state.files = files.read(self._root)
         state.chains, state.jumps, state.priors = self._chains.read()
         state.leftovers = leftovers.read(self._others)
@@ -200,6 +202,8 @@ class LinuxHost:
             "chains": run_chains,
             "jumps": run_chains,
             "leftovers": partial(leftovers.run, self._others),
+            "nft_tables": nft_table.run,
+            "nft_elements": nft_table.run_elements,
         }
 
     def forget(

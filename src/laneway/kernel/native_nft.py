@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from laneway.errors import HostRefused
 from laneway.kernel.netlink import NETFILTER, NetlinkSocket, attributes, string
 from laneway.kernel.tools import run_tool
+from laneway.state.nft import TABLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,7 +69,7 @@ def _names() -> list[tuple[str, str]]:
             found = [(_FAMILIES.get(body[0], ""), string(attributes(body, offset=4)[_TABLE_NAME])) for body in answers]
     except (HostRefused, OSError):  # no nf_tables in this kernel, or no rights
         return []
-    return sorted((family, name) for family, name in found if family and not _is_xt(family, name))
+    return sorted((family, name) for family, name in found if family and not _is_not_others(family, name))
 
 
 def _with_devices(table: NativeTable) -> NativeTable:
@@ -100,6 +101,10 @@ def _of_hook(hook: dict[int, bytes]) -> Iterator[str]:
         yield string(hook[_HOOK_DEVICE])
 
 
+def _is_not_others(family: str, name: str) -> bool:
+    return _is_xt(family, name) or (family, name) == ("inet", TABLE)
+
+
 def _is_xt(family: str, name: str) -> bool:
     return name in _XT_NAMES and family in _XT_FAMILIES
 
@@ -127,7 +132,7 @@ def taken_apart(output: str) -> tuple[NativeTable, ...]:
     return tuple(
         NativeTable(family, name, tuple(chains.get((family, name), ())), tuple(rules.get((family, name), ())))
         for family, name in sorted(chains.keys() | rules.keys())
-        if not _is_xt(family, name)
+        if not _is_not_others(family, name)
     )
 
 

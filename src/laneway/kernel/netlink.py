@@ -57,7 +57,7 @@ _DUMP_PAUSES = (0.0,) * 5 + (0.05,) * 5 + (1.0,) * 15
 
 _FEW_TRIES = 3
 
-_HEADER = Struct("=IHHII")
+HEADER = Struct("=IHHII")
 _ERRNO = Struct("=i")
 _ATTRIBUTE = Struct("=HH")
 _U32 = Struct("=HHI")
@@ -208,7 +208,7 @@ class NetlinkSocket:
             while start < len(requests):
                 start = self._flight(requests, start, refusals)
         except OSError as error:
-            raise _unanswered("the kernel does not answer on a netlink socket", error, self._timeout) from error
+            raise unanswered("the kernel does not answer on a netlink socket", error, self._timeout) from error
         return refusals
 
     def _flight(self, requests: Sequence[Request], start: int, refusals: list[Refusal]) -> int:
@@ -226,14 +226,17 @@ class NetlinkSocket:
             last = index == stop or size >= _FLIGHT_BYTES
             flags = request.flags | NLM_F_REQUEST | (NLM_F_ACK if last else 0)
             self._sequence += 1
-            parts.append(_HEADER.pack(length, request.type, flags, self._sequence, 0))
+            parts.append(HEADER.pack(length, request.type, flags, self._sequence, 0))
             parts.append(request.body + _PADDING[length & 3])
         self._socket.send(b"".join(parts))
         self._acknowledgements(first, start, refusals)
         return index
 
-    def _acknowledgements(self, first: int, start: int, refusals: list[Refusal]) -> None:
-        """Collect the refusals of a flight whose first sequence number is `first`, until its last message answers."""
+    def _acknowledgements(self, first: int, start: int, refusals: list[Refusal], *, sole: int = 0) -> None:
+        """Collect the refusals of a flight whose first sequence number is `first`, until its last message answers.
+
+        After a refusal of `sole` no other answer follows.
+        """
         overrun = 0
         while True:
             try:
@@ -252,20 +255,20 @@ class NetlinkSocket:
                 number = -_ERRNO.unpack_from(body)[0]
                 if number:
                     refusals.append(Refusal(start + sequence - first, number, _extended(flags, body)))
-                if sequence == self._sequence:
+                if sequence in (self._sequence, sole):
                     return
 
     def get(self, kind: int, body: bytes) -> bytes | None:
         """Return the body of the one message that the kernel answers with, or None where it refuses."""
         self._sequence += 1
         try:
-            self._socket.send(_HEADER.pack(16 + len(body), kind, NLM_F_REQUEST, self._sequence, 0) + body)
+            self._socket.send(HEADER.pack(16 + len(body), kind, NLM_F_REQUEST, self._sequence, 0) + body)
             while True:
                 for answer, _, sequence, part in _messages(self._socket.recv(_RECEIVE)):
                     if sequence == self._sequence:
                         return part if answer > _NLMSG_DONE else None
         except OSError as error:
-            raise _unanswered("cannot read the kernel's objects by netlink", error, self._timeout) from error
+            raise unanswered("cannot read the kernel's objects by netlink", error, self._timeout) from error
 
     def dump_some(self, kind: int, body: bytes, *, most: int) -> tuple[list[bytes], bool]:
         """Return up to `most` messages of a dump, as last seen, and whether that is all: else the socket is used up."""
@@ -289,7 +292,7 @@ class NetlinkSocket:
     def _dump(self, kind: int, body: bytes, found: list[bytes], *, most: int = sys.maxsize) -> bool:
         """Put a dump's answers into `found`, not many more than `most`; return whether nothing changed meanwhile."""
         self._sequence += 1
-        header = _HEADER.pack(16 + len(body), kind, NLM_F_REQUEST | NLM_F_DUMP, self._sequence, 0)
+        header = HEADER.pack(16 + len(body), kind, NLM_F_REQUEST | NLM_F_DUMP, self._sequence, 0)
         interrupted = 0
         try:
             self._socket.send(header + body)
@@ -304,11 +307,11 @@ class NetlinkSocket:
                     _raise_refusal(flags, part)
                     return not interrupted
         except OSError as error:
-            raise _unanswered("cannot read the kernel's objects by netlink", error, self._timeout) from error
+            raise unanswered("cannot read the kernel's objects by netlink", error, self._timeout) from error
         return False
 
 
-def _unanswered(what: str, error: OSError, timeout: int) -> HostRefused:
+def unanswered(what: str, error: OSError, timeout: int) -> HostRefused:
     """Return the error for a conversation that failed; SO_RCVTIMEO ends a wait with EAGAIN (socket(7))."""
     if error.errno != errno.EAGAIN:
         return refused(what, error)
@@ -321,12 +324,12 @@ def _unanswered(what: str, error: OSError, timeout: int) -> HostRefused:
 
 def _messages(datagram: bytes) -> Iterator[tuple[int, int, int, bytes]]:
     """Yield type, flags, sequence number and body of each message."""
-    unpack = _HEADER.unpack_from
+    unpack = HEADER.unpack_from
     offset = 0
     end = len(datagram) - 15
     while offset < end:
         length, kind, flags, sequence, _ = unpack(datagram, offset)
-        if length < _HEADER.size:
+        if length < HEADER.size:
             return
         yield kind, flags, sequence, datagram[offset + 16 : offset + length]
         offset += (length + 3) & ~3
@@ -344,4 +347,4 @@ def _extended(flags: int, body: bytes) -> str:
     if not flags & _NLM_F_ACK_TLVS:
         return ""
     # With NETLINK_CAP_ACK the refused message itself is cut down to its header: error, header, attributes.
-    return string(attributes(body, _ERRNO.size + _HEADER.size).get(_NLMSGERR_ATTR_MSG, b""))
+    return string(attributes(body, _ERRNO.size + HEADER.size).get(_NLMSGERR_ATTR_MSG, b""))

@@ -6,6 +6,9 @@ from typing import NamedTuple
 
 from laneway.state.marks import FwMark
 
+NOBODY = 0
+"""The owner number of what is in no lane."""
+
 HOST_OWNER = 1
 """The owner number of the host itself; tenants have 2 and up."""
 
@@ -76,6 +79,16 @@ class MarkField(NamedTuple):
     def crossing(self) -> FwMark:
         """Return the mark of traffic between tenants, and from a tenant to a published port of this host."""
         return self.mark(HOST_OWNER, NO_UPLINK)
+
+    @property
+    def let_in(self) -> FwMark:
+        """Return the mark of what goes to a tenant in no lane because the operator lets it (LANEWAY-USER)."""
+        return self.mark(NOBODY, 1)
+
+    @property
+    def in_no_lane(self) -> FwMark:
+        """Return what matches a packet in no lane: it is none of laneway's, or is let in to a tenant."""
+        return self.by_owner(NOBODY)
 
     def by_owner(self, owner: int) -> FwMark:
         """Return what matches every lane of `owner`."""

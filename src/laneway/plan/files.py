@@ -10,6 +10,7 @@ from laneway.plan.words import address_command, command, entry_text
 from laneway.state.chain_text import jump_text, rule_text
 from laneway.state.chains import XtTable
 from laneway.state.host import HostState
+from laneway.state.nft_text import element_lines, table_lines
 from laneway.state.prefix import IPV4, IPV6
 
 if TYPE_CHECKING:
@@ -24,8 +25,8 @@ def files(desired: HostState) -> dict[str, str]:
     """Return file names and contents, in the order in which the files are to be fed to their tools.
 
     `ip.batch` goes to `ip -batch`, `ip6.batch` to `ip -6 -batch`, `sysctl.conf` to `sysctl -p`, `ipset.restore` to
-    `ipset restore`, the others to `iptables-restore --noflush` and `ip6tables-restore --noflush`; `rt_tables.conf`
-    is the content of /etc/iproute2/rt_tables.d/laneway.conf.
+    `ipset restore`, two to `iptables-restore --noflush` and `ip6tables-restore --noflush`, and `nftables.nft` to
+    `nft -f`; `rt_tables.conf` is the content of /etc/iproute2/rt_tables.d/laneway.conf.
     """
     steps = plan(desired, HostState())
     ip_steps = [step for step in steps if step.kind in IP_KINDS]
@@ -37,6 +38,7 @@ def files(desired: HostState) -> dict[str, str]:
         "ipset.restore": _lines(_ipset(desired)),
         "iptables.restore": _restore(desired, IPV4),
         "ip6tables.restore": _restore(desired, IPV6),
+        "nftables.nft": _lines(_native(desired)),
     }
 
 
@@ -74,6 +76,12 @@ def _ipset(desired: HostState) -> Iterator[str]:
     for entry, mark in sorted(desired.entries.items(), key=lambda item: (item[0].set, entry_text(item[0]))):
         skbmark = f" skbmark {mark}" if mark is not None else ""
         yield f"add {entry.set} {entry_text(entry)}{skbmark}"
+
+
+def _native(desired: HostState) -> Iterator[str]:
+    for table in desired.nft_tables.values():
+        yield from table_lines(table)
+    yield from element_lines(desired.nft_elements)
 
 
 def _restore(desired: HostState, family: int) -> str:

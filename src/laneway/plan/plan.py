@@ -47,6 +47,8 @@ KINDS = (
     "chains",
     "jumps",
     "leftovers",
+    "nft_tables",
+    "nft_elements",
 )
 DELETE_ORDER = (
     "entries",
@@ -58,6 +60,8 @@ DELETE_ORDER = (
     "jumps",
     "chains",
     "leftovers",
+    "nft_elements",
+    "nft_tables",
     "sets",
     "sysctls",
     "priors",
@@ -83,6 +87,7 @@ _WALLS_FIRST = {XtTable.FILTER: 0, XtTable.NAT: 1, XtTable.RAW: 2, XtTable.MANGL
 def plan(desired: HostState, observed: HostState) -> tuple[Step, ...]:
     """Return the steps, in order, that make `observed` into `desired`; none when they are alike."""
     observed = _without_recreated(desired, _with_room_for_priors(desired, _without_marks(desired, observed)))
+    observed = _without_lost_elements(desired, observed)
     wanted, present = desired.kinds(), observed.kinds()
     deltas = {kind: diff(wanted[kind], present[kind]) for kind in KINDS}
     leaving, gone = _leaving(_gone(deltas))
@@ -104,6 +109,7 @@ def _made(deltas: Mapping[str, Delta[Any, Any]], our_links: set[str]) -> Iterato
     # With every IPv6 rule the kernel walks all IPv6 tables and routes (fib6_rules.c), with every link that comes up all
     # tables. A look-up makes its table, an address its routes: so the look-ups come between them, and the others before
     # there is anything to walk. Until it has routes a lane is closed.
+    yield from (*made["nft_tables"], *made["nft_elements"])
     yield from (*ladder, *made["sets"], *refusals, *walls, *gates, *made["netns"])
     changed = (step for step in down if step.old != step.new)
     yield from (*changed, *on_links, *_raised(links, down), *_leaders_first(look_ups), *made["addresses"])
@@ -196,6 +202,16 @@ def _without_marks(desired: HostState, observed: HostState) -> HostState:
     """Return `observed` less what marks directories that files are to be in: they are no leftovers then."""
     marks = {str(each / DIRECTORY_MARK) for path in desired.files for each in PurePosixPath(path).parents}
     return observed.replaced(files={path: text for path, text in observed.files.items() if path not in marks})
+
+
+def _without_lost_elements(desired: HostState, observed: HostState) -> HostState:
+    """Return `observed` less what goes when a native table is made anew, since its sets are others."""
+    kept = all(
+        desired.nft_tables[key].sets == each.sets
+        for key, each in observed.nft_tables.items()
+        if key in desired.nft_tables
+    )
+    return observed if kept else observed.replaced(nft_elements={})
 
 
 def _without_recreated(desired: HostState, observed: HostState) -> HostState:
@@ -295,6 +311,7 @@ def _without_implied(steps: list[Step], observed: HostState) -> Iterator[Step]:
     links = [step for step in steps if step.kind == "links" and step.old.kind != LinkKind.PEER]
     dead_links: set[LinkKey] = {step.key for step in links}
     dead_links |= {step.old.peer for step in links if step.old.peer is not None}
+    tables_go = any(step.kind == "nft_tables" for step in steps)
     priors = recorded_priors(observed)
     put_back = {each.key for each in steps if each.kind == "sysctls" and priors.get(each.key, each.old) != each.old}
     for step in steps:
@@ -304,6 +321,8 @@ def _without_implied(steps: list[Step], observed: HostState) -> Iterator[Step]:
             case "addresses" if step.key.netns in dead_netns or LinkKey(step.key.netns, step.key.link) in dead_links:
                 continue
             case "routes" if step.key.netns in dead_netns:
+                continue
+            case "nft_elements" if tables_go:
                 continue
             case "sysctls":
                 before = priors.get(step.key)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final
 
+from laneway.plan.nft_commands import element_command, table_command
 from laneway.plan.rule_commands import (
     chain_command,
     clearing_commands,
@@ -49,6 +50,8 @@ def describe(step: Step, *, variant: Variant | None = None) -> str:  # noqa: PLR
             return f"{tool(key.family, variant)} -t {key.table}, jump from {key.base} to {key.chain}: {step.op}"
         case "files":
             return f"{visible(key)}: {step.op}"
+        case "nft_tables":
+            return f"nft table inet {key}: {step.op}"
         case "addresses":
             return address_command(step)
         case "leftovers":
@@ -306,5 +309,7 @@ _COMMANDS: Final = {
     "sets": _set,
     "entries": _entry,
     "fib_rules": _fib_rule,
+    "nft_tables": table_command,
+    "nft_elements": element_command,
 }
 _RULE_COMMANDS: Final = {"chains": chain_command, "jumps": jump_command, "priors": prior_command}

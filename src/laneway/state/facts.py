@@ -74,6 +74,7 @@ class HostFacts(NamedTuple):
     listening: frozenset[str] = frozenset()  # links of others that hold what they learnt from router advertisements
     turned: frozenset[str] = frozenset()  # sysctls that laneway turned, as their recorded priors say
     present: Mapping[str, str] = {}  # sysctls as they are now, where that is known
+    nftables: bool = True  # the kernel can hold native tables of nftables
 
 
 class Networks(NamedTuple):

@@ -8,6 +8,7 @@ from laneway.state.chains import BaseJump, Chain, ChainKey, JumpKey
 from laneway.state.leftovers import LeftoverKey
 from laneway.state.links import AddressKey, Link, LinkKey, Netns
 from laneway.state.marks import FwMark
+from laneway.state.nft import NftElement, NftTable
 from laneway.state.routing import FibRule, Route, RouteKey
 from laneway.state.sets import IpSet, SetEntry
 
@@ -36,6 +37,8 @@ class HostState:
     chains: dict[ChainKey, Chain]
     jumps: dict[JumpKey, BaseJump]
     leftovers: dict[LeftoverKey, Any]  # never desired
+    nft_tables: dict[str, NftTable]  # of family inet
+    nft_elements: dict[NftElement, None]
 
     def __init__(self, **kinds: dict[Any, Any]) -> None:
         """Hold these objects by kind; of the kinds that are not given there are none."""

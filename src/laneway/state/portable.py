@@ -71,9 +71,10 @@ def noun(kind: Any, value: Any, where: str = "") -> Any:  # noqa: ANN401  any no
 @lru_cache(maxsize=1)
 def _alternatives() -> frozenset[Any]:
     """Return the classes that stand where others could: an object of theirs says which it is."""
-    from laneway.state import chains
+    from laneway.state import chains, nft
 
-    return frozenset((*get_args(chains.Match), *get_args(chains.Target), chains.ChainRule, chains.ForeignRule))
+    rules = (*get_args(chains.Match), *get_args(chains.Target), chains.ChainRule, chains.ForeignRule)
+    return frozenset((*rules, *get_args(nft.NftMatch)))
 
 
 @lru_cache(maxsize=256)

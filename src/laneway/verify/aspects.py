@@ -85,7 +85,7 @@ class Owners:
                 self._netns[netns_name(tenant.name, workload.name)] = tenant.name
         self._owners = {number: name for name, number in origins.lanes.owners.items()}
 
-    def about(self, difference: Difference) -> About:  # noqa: PLR0911  one case a kind
+    def about(self, difference: Difference) -> About:  # noqa: C901, PLR0911  one case a kind
         """Return whose what differs is, and which side of theirs."""
         step = difference.step
         kind, key = step.kind, step.key
@@ -110,6 +110,10 @@ class Owners:
                 return About(_aspect(key.name), frozenset(self._of_rules(key.name, step.old, step.new)))
             case "jumps":
                 return About(_aspect(key.chain), frozenset())
+            case "nft_tables":
+                return About(Aspect.ISOLATION, frozenset())
+            case "nft_elements":
+                return About(Aspect.ISOLATION, self._some(self._links.get(key.link)))
             case _:
                 return About(Aspect.HOST, frozenset())
 

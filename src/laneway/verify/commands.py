@@ -65,7 +65,7 @@ work() {
     done
     show default4 ip -N -j -4 route show table all exact 0.0.0.0/0
     show default6 ip -N -j -6 route show table all exact ::/0
-    command -v nft >/dev/null && show nft nft -j -t list ruleset
+    command -v nft >/dev/null && show nft nft -j -t list ruleset && show layer nft -j list table inet laneway
     show set ipset save
     show variant iptables -V
     case $(iptables -V 2>/dev/null) in *nf_tables*) plain=nft ;; *) plain=legacy ;; esac
@@ -117,6 +117,7 @@ _COMMANDS = {
     "set": "ipset save",
     "variant": "iptables -V",
     "sysctl": "cat /proc/sys/net/…",
+    "layer": "nft -j list table inet laneway",
 }
 
 

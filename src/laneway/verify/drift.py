@@ -8,6 +8,7 @@ from laneway.plan.steps import Op, merged
 from laneway.plan.words import command, entry_text, fib_rule_text, route_text
 from laneway.state.chain_text import jump_text, rule_text
 from laneway.state.links import HOST
+from laneway.state.nft_text import element_text, table_lines
 from laneway.state.prefix import IPV4
 from laneway.state.visible import visible
 
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
 
 WORDS = {Op.CREATE: "missing", Op.REPLACE: "different", Op.DELETE: "unexpected"}
 """What an object is that a step would create, replace or delete."""
+
+
+_MANY_LINES = frozenset({"chains", "files", "nft_tables"})
+"""Kinds whose objects are told line by line."""
 
 
 class Difference(NamedTuple):
@@ -56,12 +61,12 @@ def text(difference: Difference) -> str:
     """Return a difference for a person: one line, and of a chain or file the lines that are not alike."""
     title = visible(f"{difference.state}: {difference.object}")
     is_, should_be = difference.is_ or "", difference.should_be or ""
-    if difference.step.kind in {"chains", "files"} and difference.step.op is Op.REPLACE:
+    if difference.step.kind in _MANY_LINES and difference.step.op is Op.REPLACE:
         return "\n".join([title, *_lines(is_.splitlines(), should_be.splitlines())])
     if difference.step.op is Op.REPLACE:
         return f"{title}: is {visible(is_)}, should be {visible(should_be)}"
     value = is_ if difference.step.op is Op.DELETE else should_be
-    one_line = value and (difference.step.kind not in {"chains", "files"} or "\n" not in value)
+    one_line = value and (difference.step.kind not in _MANY_LINES or "\n" not in value)
     return f"{title}: {visible(value)}" if one_line and value != "there" else title
 
 
@@ -107,6 +112,10 @@ def _object(step: Step) -> str:  # noqa: C901, PLR0911, PLR0912  one case a kind
             return f"chain {key.name} of {_table(key)}"
         case "jumps":
             return f"jump from {key.base} to {key.chain} of {_table(key)}"
+        case "nft_tables":
+            return f"nftables table inet {key}"
+        case "nft_elements":
+            return f"element {element_text(key)} of nftables set {key.set}"
         case _:
             inner = _object(step._replace(kind=key.kind, key=key.key))
             return f"{inner}, in the {key.variant} variant that is not in use"
@@ -142,6 +151,8 @@ def _value(step: Step, value: Any) -> str:  # noqa: ANN401, C901, PLR0911  one c
             return "\n".join(rule_text(rule, family=key.family) for rule in value)
         case "jumps":
             return f"{jump_text(key, value, family=key.family)}{'' if value.first else ', after rules of others'}"
+        case "nft_tables":
+            return "\n".join(table_lines(value))
         case "leftovers":
             return _value(step._replace(kind=key.kind, key=key.key), value)
         case _:

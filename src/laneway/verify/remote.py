@@ -25,7 +25,7 @@ from laneway.state.prefix import FAMILIES, IPV4, IPV6
 from laneway.state.routing import ROUTED, RouteKind, add_routes, add_rules
 from laneway.state.underlay import HostAddress, MainRoute, Underlay
 from laneway.state.visible import complaint
-from laneway.verify import answers, others, parse_ip, parse_ipset
+from laneway.verify import answers, others, parse_ip, parse_ipset, parse_nft
 from laneway.verify.answers import taken
 from laneway.verify.commands import BRIDGED, script, sections
 from laneway.verify.reaching import by_hand, said_by
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from laneway.kernel.ports import ChainsRead
     from laneway.state.facts import Variant
     from laneway.state.links import AddressKey, Link, LinkKey
+    from laneway.state.nft import NftElement, NftTable
     from laneway.state.routing import FibRule
     from laneway.verify.commands import Said
     from laneway.verify.parse_ip import SeenAddress, SeenRoute
@@ -84,6 +85,7 @@ class Seen:
     uncertain: frozenset[AddressKey]  # addresses on laneway's links that may be somebody else's
     in_force: str = ""  # the policy that was applied there last, as far as it can be read
     foreign: Foreign = field(default_factory=Foreign)  # what of others' may keep tenants' packets
+    nftables: bool = True  # the host has nft(8): without it nobody can say whether the second layer is there
 
     def facts(self, interfaces: Sequence[str]) -> HostFacts:
         """Return the facts that compiling needs."""
@@ -100,6 +102,7 @@ class Seen:
             tuple(addresses),
             present | {key: priors[key] for key in keys if key in priors},
             present=present,
+            nftables=self.nftables,
         )
 
     def comparable(self, desired: HostState) -> HostState:
@@ -132,6 +135,8 @@ def parse(said: Said_, wanted: Literal["auto", "legacy", "nft"] = "auto") -> See
         add_routes(state.routes, parse_ip.owned_routes(HOST, _routes(said, f"route{family}", family)))
         add_rules(state.fib_rules, _rules(said, family))
     state.sets, state.entries = taken(said, "set", lambda text: parse_ipset.parse(answers.sets(text)))
+    if nftables := "nft" in said and not said["nft"].code:
+        state.nft_tables, state.nft_elements = _layer(said)
     state.files = dict(_files(said))
     variant = _variant(said, wanted)
     state.chains, state.jumps, state.priors = _chains(said, variant)
@@ -145,7 +150,20 @@ def parse(said: Said_, wanted: Literal["auto", "legacy", "nft"] = "auto") -> See
     in_force = said["in-force"].text if "in-force" in said and not said["in-force"].code else ""
     ways_out = tuple(_defaults(said, main))
     look_ups = tuple(each for family in FAMILIES for each in _look_ups(said, family))
-    return Seen(state, underlay, variant, up, main, ways_out, look_ups, sysctls, frozenset(uncertain), in_force, theirs)
+    return Seen(
+        state,
+        underlay,
+        variant,
+        up,
+        main,
+        ways_out,
+        look_ups,
+        sysctls,
+        frozenset(uncertain),
+        in_force,
+        theirs,
+        nftables,
+    )
 
 
 def _seen_addresses(said: Said_, name: str) -> list[SeenAddress]:
@@ -201,6 +219,13 @@ def _files(said: Said_) -> Iterator[tuple[str, str]]:
             continue
         if not path.startswith("/etc/netns/") or result.text.startswith("# laneway"):
             yield path, result.text
+
+
+def _layer(said: Said_) -> tuple[dict[str, NftTable], dict[NftElement, None]]:
+    """Return laneway's native table; where there is none the command fails."""
+    if "layer" not in said or said["layer"].code:
+        return {}, {}
+    return taken(said, "layer", parse_nft.parse)
 
 
 def _variant(said: Said_, wanted: Literal["auto", "legacy", "nft"]) -> Variant:
