@@ -290,7 +290,7 @@ def _to_tenant(scene: Scene, family: int) -> Iterator[ChainRule]:
     yield ChainRule((CtState(("RELATED",)),), Jump(EXPECTED, goto=True), comment("-", "related"))
     own = (ConnMark(field.unmarked), FromLocal())
     yield ChainRule(own, Jump(HOSTS_FLOW, goto=True), comment("-", "host"))
-    yield ChainRule((Mark(field.unmarked),), Verdict.RETURN)
+    yield ChainRule((Mark(field.in_no_lane),), Verdict.RETURN)
     # A published port has the crossing mark. Where others send it on, by DNAT or without conntrack (NPTv6, stateless
     # rules of nftables), that leads to every tenant.
     elsewhere = InSet(inside_set(family), "dst,dst", negated=True)
@@ -339,7 +339,7 @@ def _expected(scene: Scene, family: int) -> Chain:
     return (
         ChainRule((Protocol(ICMP[family]),), Verdict.RETURN, note),
         ChainRule((FromLocal(),), Verdict.RETURN, comment("-", "host")),
-        ChainRule((Mark(field.unmarked),), Verdict.RETURN),
+        ChainRule((Mark(field.in_no_lane),), Verdict.RETURN),
         ChainRule((Mark(field.crossing),), Jump(NOT_PUBLISHED, goto=True), note),
         # Where the set knows nobody it leaves the mark alone, which would be the flow's own.
         ChainRule((), SetMark(field.unmarked), note),
