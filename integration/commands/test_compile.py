@@ -20,6 +20,7 @@ sysctl -q -p sysctl.conf
 ipset restore < ipset.restore
 iptables-restore -w 5 --noflush < iptables.restore
 ip6tables-restore -w 5 --noflush < ip6tables.restore
+nft -f nftables.nft
 """
 
 
@@ -42,5 +43,6 @@ LOOK = {
     "rules": "ip rule; ip -6 rule",
     "routes": "for f in -4 -6; do ip $f route show table all proto 147 | grep -v lw._host | sort; done",
     "sets": "ipset save | sed 's/ initval [^ ]*//; s/ hashsize [0-9]*//' | sort",
+    "native": "nft list table inet laneway",
     "chains": "(iptables-save; ip6tables-save) | grep '^-A LANEWAY-' | grep -v PRIOR | sort",
 }

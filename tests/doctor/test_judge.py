@@ -116,6 +116,9 @@ ERROR, WARNING, INFO = Severity.ERROR, Severity.WARNING, Severity.INFO
         ),
         pytest.param(replace(HEALTHY, kernel=(5, 17)), "kernel-old", WARNING, (), id="old kernel"),
         pytest.param(
+            replace(HEALTHY, nftables=False), "no-second-layer", WARNING, ("modprobe nf_tables",), id="no nf_tables"
+        ),
+        pytest.param(
             replace(HEALTHY, strangers=(StrangeRules(4, "filter", 3, policies=("FORWARD",)),)),
             "variant-mix",
             WARNING,

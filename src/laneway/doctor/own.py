@@ -29,6 +29,7 @@ class Damage(NamedTuple):
 _RULES = frozenset({"chains", "jumps"})
 _ROUTING = frozenset({"fib_rules"})
 _SETS = frozenset({"sets", "entries"})
+_SECOND_LAYER = frozenset({"nft_tables", "nft_elements"})
 _PLUMBING = frozenset({"netns", "links", "addresses"})
 _NOT_HERE = frozenset({"leftovers"})  # those are `laneway.doctor.platform`'s
 
@@ -68,6 +69,10 @@ def _is_set(each: Damage) -> bool:
     return each.kind in _SETS
 
 
+def _is_second_layer(each: Damage) -> bool:
+    return each.kind in _SECOND_LAYER
+
+
 def _is_plumbing(each: Damage) -> bool:
     return each.kind in _PLUMBING and not each.netns
 
@@ -104,6 +109,13 @@ _GROUPS: tuple[tuple[str, Callable[..., Finding], Callable[[Damage], bool], str,
         _is_set,
         "laneway's sets are not as they were applied",
         "by them packets are known as a tenant's: what is in none is dropped, or taken for another's",
+    ),
+    (
+        "own-second-layer",
+        error,
+        _is_second_layer,
+        "laneway's table in nftables is not as it was applied",
+        "it keeps tenants apart when somebody flushes laneway's rules in iptables, or puts an ACCEPT before them",
     ),
     (
         "own-links",

@@ -34,6 +34,13 @@ def judge(seen: Diagnosis) -> Iterator[Finding]:
             "it does not keep whose an interface address is (IFA_PROTO), so that laneway cannot know its own",
             hint="run a newer kernel",
         )
+    if not seen.nftables:
+        yield warning(
+            "no-second-layer",
+            "this kernel has no nf_tables, or not for this process: tenants are kept apart by iptables alone",
+            "who flushes laneway's rules there, or puts an ACCEPT before them, takes some of what keeps tenants apart",
+            "modprobe nf_tables",
+        )
     if seen.variant is not None:
         yield from _variants(seen.variant, seen.strangers)
 

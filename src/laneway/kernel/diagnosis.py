@@ -17,6 +17,7 @@ from laneway.kernel import (
     gateways,
     link_managers,
     listeners,
+    nft_table,
     other_software,
     sysctls,
     underlay,
@@ -100,6 +101,7 @@ def look_over(
     return Diagnosis(
         kernel=_kernel(),
         variant=variant,
+        nftables=nft_table.is_there(),
         links=there,
         underlay=look.at("addresses and routes", underlay.read, Underlay()),
         gateways=look.at("gateways", partial(_gateways, uplinks), {}),

@@ -75,6 +75,7 @@ class Diagnosis:
 
     kernel: tuple[int, int] = (0, 0)
     variant: Variant | None = None
+    nftables: bool = True  # the kernel has nf_tables
     links: tuple[LinkSeen, ...] = ()
     underlay: Underlay = field(default_factory=Underlay)
     gateways: dict[tuple[str, int], bytes] = field(default_factory=dict)  # of uplinks, as "auto" would take them
