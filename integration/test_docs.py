@@ -26,6 +26,7 @@ EXIT_CODES = {
     "laneway check policies/wrong.toml": 3,
     "laneway plan policies/quickstart.toml": 4,
     "laneway plan --commands policies/quickstart.toml": 4,
+    "laneway plan -o site.plan policies/quickstart.toml": 4,
     "laneway plan --json --against edge1.json policies/quickstart.toml": 4,
 }
 """Of the commands that do not end with 0."""

@@ -140,3 +140,38 @@ def test_colour_is_for_terminals(laneway: Laneway, quickstart: Path) -> None:
     assert f"\x1b[32m+ {ACME}\x1b[0m" in laneway.host.run(["env", "TERM=xterm", *command], check=False).stdout
     assert "\x1b" not in at_a_terminal(laneway, "", "plan", quickstart)[1]
     assert "\x1b" not in laneway("plan", quickstart, code=4).stdout
+
+
+def test_a_saved_plan_is_applied_as_it_is_or_refused(laneway: Laneway, quickstart: Path, tmp_path: Path) -> None:
+    acme = tmp_path / "acme.toml"
+    acme.write_text(quickstart.read_text().partition("# globex goes")[0])
+    assert change(laneway("plan", "-o", "/run/first.plan", quickstart, code=4).stdout)[0] == UPLINKS[0]
+    assert laneway("apply", "/run/first.plan").stdout.startswith("applied, generation 1: ")
+    assert laneway("plan", quickstart).stdout == ""
+    assert laneway("verify").returncode == 0
+    assert laneway("apply", "/run/first.plan").stdout.startswith("nothing to do")
+
+    laneway("plan", "--prune", "-o", "/run/prune.plan", acme, code=4)
+    laneway.host.sh("ip route flush table lw.acme.north")
+    before = snapshot(laneway.host)
+    refused = laneway("apply", "/run/prune.plan", code=7)
+    assert "/run/prune.plan: the host has changed since this plan was made: ip -4 route " in refused.stderr
+    assert laneway.json("apply", "/run/prune.plan", code=7)["error"]["kind"] == "conflict"
+    assert snapshot(laneway.host) == before
+    laneway("apply", "--in-force")
+    laneway("apply", "/run/prune.plan")
+    assert "lwb-globex" not in laneway.host.sh("ip -br link")
+
+    for text in (
+        "{",
+        "{}",
+        '{"laneway": 1, "plan": 3, "policy": ""}',
+        '{"laneway": 1, "plan": [], "policy": "x = 1"}',
+        '{"laneway": 9, "plan": [], "policy": ""}',
+    ):
+        laneway.host.run(["tee", "/run/odd.plan"], input=text)
+        assert "/run/odd.plan: not a plan of this laneway" in laneway("apply", "/run/odd.plan", code=2).stderr
+    laneway.host.sh("chmod o+w /run/first.plan")
+    assert "others may write it" in laneway("apply", "/run/first.plan", code=2).stderr
+    assert "a saved plan is applied as it is" in laneway("apply", "--prune", "/run/prune.plan", code=2).stderr
+    assert "/nowhere/x.plan: No such file" in laneway("plan", "-o", "/nowhere/x.plan", acme, code=2).stderr

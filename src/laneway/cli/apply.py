@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 from laneway.cli.app import finish
-from laneway.errors import Exit
+from laneway.errors import Exit, UsageError
 
 if TYPE_CHECKING:
     from typer import Typer
@@ -34,6 +34,7 @@ def register(app: "Typer") -> None:
     ) -> None:
         """Make this host hold the policy: all of it, or on any failure none of it.
 
+        PATH is also a plan that `plan -o` saved: what it says is done, or refused where the host has changed since.
         Tenants of this host that the policy does not name are left running, and reported. What cannot be done inside a
         workload that was there is reported too, and keeps nothing else from being done. Exit code 0: done, or nothing
         to do; 5: the host refused, and the previous state is restored; 7: a conflict with something of others'; 9: try
@@ -64,20 +65,25 @@ class Manner(NamedTuple):
 
 def run(paths: Sequence[str | Path], asked: Manner) -> Exit:
     """Apply the policy at `paths` and say what was done."""
-    from laneway.cli import difference, output, tell, waiting
+    from laneway.cli import difference, output, saved_plan, tell, waiting
     from laneway.cli.change import alone, change, refuse_while_waiting, waiting_lines
     from laneway.cli.durations import seconds_of
-    from laneway.cli.wire import look
+    from laneway.cli.wire import look, look_at, mindful
     from laneway.kernel.privilege import demand_net_admin
 
     within = None if asked.confirm_within is None else seconds_of(asked.confirm_within)
     demand_net_admin()
     output.demand_writable()
+    saved = saved_plan.read(paths)
+    if saved is not None and asked.prune:
+        raise UsageError("a saved plan is applied as it is", f"laneway apply {paths[0]}")
     is_asked = asked.prune and not asked.is_agreed and not asked.as_json
     agreed = difference.agreed(lambda: look(paths, prune=True)) if is_asked else None
     with alone(asked.wait):
         refuse_while_waiting()
-        scene = look(paths, prune=asked.prune)
+        scene = look(paths, prune=asked.prune) if saved is None else mindful(look_at(saved.policy, prune=True))
+        if saved is not None:
+            saved_plan.demand_same(saved, scene)
         difference.demand_agreed(scene, agreed)
         notes = () if asked.as_json else scene.notes()
         outcome, record = change(scene, within=within)

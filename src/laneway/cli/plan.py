@@ -21,7 +21,7 @@ def register(app: "Typer") -> None:
     import typer
 
     @app.command(short_help="Show what apply would change on this host.")
-    def plan(
+    def plan(  # noqa: PLR0913  a parameter for each option
         paths: Annotated[list[str] | None, typer.Argument(metavar="[PATH]...", help="Files or directories.")] = None,
         *,
         commands: Annotated[bool, typer.Option("--commands", help="Each step as the command one would type.")] = False,
@@ -30,15 +30,19 @@ def register(app: "Typer") -> None:
             str | None,
             typer.Option(metavar="FILE", help="Not this host, but the one that `status --dump` wrote down there."),
         ] = None,
+        saved: Annotated[
+            str | None, typer.Option("--output", "-o", metavar="FILE", help="Save the plan too: `laneway apply FILE`.")
+        ] = None,
         as_json: Annotated[bool, typer.Option("--json", help="Answer as JSON.")] = False,
     ) -> None:
         """Show what apply would change here: what comes (+), changes (~) and goes (-), by tenant and uplink.
 
         Nothing is changed. --commands prints the steps in order, each as the command an operator would type. With
         --against no rights are needed, and nothing of this host is looked at (- is standard input: ssh HOST laneway
-        status --dump | laneway plan --against - PATH). Exit code 0: nothing to do; 4: changes are pending.
+        status --dump | laneway plan --against - PATH). A plan saved with -o is applied as it is, or refused where the
+        host has changed since. Exit code 0: nothing to do; 4: changes are pending.
         """
-        asked = Manner(as_json=as_json, commands=commands)
+        asked = Manner(as_json=as_json, commands=commands, saved=saved)
         finish(lambda: run(paths or [], asked, prune=prune, against=against), as_json=as_json)
 
 
@@ -47,6 +51,7 @@ class Manner(NamedTuple):
 
     as_json: bool = False
     commands: bool = False
+    saved: str | None = None  # the file to which the plan is saved as well
 
 
 def run(paths: Sequence[str | Path], asked: Manner, *, prune: bool, against: str | None = None) -> Exit:
@@ -65,7 +70,7 @@ def run(paths: Sequence[str | Path], asked: Manner, *, prune: bool, against: str
 
 def show(scene: "Scene", asked: Manner, pending: "Callable[[], Pending | None]") -> Exit:
     """Print what a change of this scene would do; raises Conflict when others are in the way of it."""
-    from laneway.cli import tell, waiting
+    from laneway.cli import saved_plan, tell, waiting
     from laneway.cli.wire import in_the_way, not_as_asked
     from laneway.plan.conflicts.collision import refuse
     from laneway.plan.plan import plan
@@ -74,6 +79,8 @@ def show(scene: "Scene", asked: Manner, pending: "Callable[[], Pending | None]")
     steps = plan(aim.desired, scene.observed)
     refuse(in_the_way(scene))
     change = pending()
+    if asked.saved is not None:
+        saved_plan.write(asked.saved, scene, steps)
     if asked.as_json:
         told = {"changed": bool(steps), "steps": tell.as_json(steps, host), "waiting": list(aim.waiting)}
         told["notes"] = list(scene.notes())
