@@ -28,6 +28,7 @@ MAY_IMPORT: dict[
     "explain": frozenset({"state", "policy", "lanes", "compile", "plan"}),
     "doctor": frozenset({"state", "policy"}),
     "service": frozenset(),
+    "follow": frozenset({"state", "plan"}),
     "manual": frozenset(),
     "map": frozenset({"state", "policy", "lanes", "explain"}),
     "lab": frozenset({"state", "policy", "lanes", "compile", "plan", "apply", "kernel", "explain"}),

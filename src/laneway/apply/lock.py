@@ -19,13 +19,14 @@ if TYPE_CHECKING:
 LOCK_PATH = Path("/run/laneway.lock")
 _POLL = 0.1  # seconds between two tries
 _LINE = 200  # bytes of the line in the file
+_FOLLOWER = "laneway run"
 
 
 @contextmanager
 def locked(
-    path: Path = LOCK_PATH, *, wait: float = 0.0, say: Callable[[str], object] = lambda _: None
+    path: Path = LOCK_PATH, *, wait: float = 0.0, repair: float = 0.0, say: Callable[[str], object] = lambda _: None
 ) -> Iterator[None]:
-    """Hold the lock of this host for the block, waiting up to `wait` seconds for it.
+    """Hold the lock of this host for the block, waiting up to `wait` seconds for it, and `repair` for `laneway run`.
 
     The lock is a flock(2): it goes with its process, however that ends. `say` gets who holds it when there is a wait.
     Raises Locked when somebody else holds it to the end, HostRefused when it cannot be taken at all.
@@ -39,25 +40,26 @@ def locked(
         hint = f"look at it: ls -ld {path} {path.parent}"
         raise HostRefused(message, hint) from error
     try:
-        _take(descriptor, path, deadline=time.monotonic() + wait, say=say)
+        _take(descriptor, path, wait=wait, repair=repair, say=say)
         _sign(descriptor)
         yield
     finally:
         os.close(descriptor)
 
 
-def _take(descriptor: int, path: Path, *, deadline: float, say: Callable[[str], object]) -> None:
-    told = False
+def _take(descriptor: int, path: Path, *, wait: float, repair: float, say: Callable[[str], object]) -> None:
+    began, told = time.monotonic(), False
     while True:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             busy = f"another laneway is at work: {_holder(descriptor)}, which holds {path}"
-            if time.monotonic() >= deadline:
+            follows = _command(descriptor).startswith(_FOLLOWER)
+            if time.monotonic() >= began + max(wait, repair if follows else 0.0):
                 locked_out = Locked(busy, "wait for it to end, or give --wait SECONDS")
                 locked_out.by = _holder(descriptor)
                 raise locked_out from error
-            if not told:
+            if not told and not (follows and time.monotonic() < began + 1):
                 say(f"waiting: {busy}")
                 told = True
             time.sleep(_POLL)
@@ -75,7 +77,16 @@ def _sign(descriptor: int) -> None:
         return
 
 
+def _command(descriptor: int) -> str:
+    """Return what the process that holds the lock was called with."""
+    return _line(descriptor).split(" ", 2)[-1]
+
+
+def _line(descriptor: int) -> str:
+    return os.pread(descriptor, _LINE, 0).decode(errors="replace").strip()
+
+
 def _holder(descriptor: int) -> str:
-    pid, _, rest = os.pread(descriptor, _LINE, 0).decode(errors="replace").strip().partition(" ")
+    pid, _, rest = _line(descriptor).partition(" ")
     person, _, command = rest.partition(" ")
     return f"process {pid} of {person} ({command})" if command else f"process {pid or 'unknown'}"

@@ -36,7 +36,11 @@ def let_in() -> None:
 
 
 def waiting() -> str:
-    """Return the name of a signal that is held back, or an empty text; one that is ignored (nohup(1)) is none."""
+    """Return the name of a signal that is held back and would end this process, or an empty text.
+
+    One that is ignored (nohup(1)) would not, nor one that this process reads when it is done with what it does.
+    """
     pending = signal.sigpending()
-    names = [each.name for each in ENDING if each in pending and signal.getsignal(each) is not signal.SIG_IGN]
+    ends = (signal.SIG_DFL, signal.default_int_handler)
+    names = [each.name for each in ENDING if each in pending and signal.getsignal(each) in ends]
     return names[0] if names else ""

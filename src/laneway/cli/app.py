@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from typer import Typer
 
 VERBS: Final = (
-    *("check", "compile", "plan", "apply", "confirm", "rollback", "history", "destroy"),
+    *("check", "compile", "plan", "apply", "confirm", "rollback", "history", "run", "destroy"),
     *("status", "verify", "explain", "map", "doctor", "exec", "lab", "schema", "service", "help", "version"),
 )
 """The commands in the order of `--help`; each is a module of this package with a function `register(app)`."""

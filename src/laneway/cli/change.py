@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from laneway.apply.transaction import Outcome
     from laneway.cli.wire import Scene
 
+REPAIR_WAIT = 60.0
+"""Seconds for which every command waits for a repair by `laneway run`, which comes when nobody expects it."""
+
 TIMER_LOG = "confirm.log"
 """Below the state directory: what the timer said that took, or could not take, a change back."""
 
@@ -29,7 +32,7 @@ def alone(wait: float) -> AbstractContextManager[None]:
     from laneway.apply.trust import demand_trusted
 
     demand_trusted([store.directory(), store.history(), store.pending()])
-    return locked(wait=wait, say=output.note)
+    return locked(wait=wait, repair=REPAIR_WAIT, say=output.note)
 
 
 def refuse_while_waiting() -> None:

@@ -1,4 +1,4 @@
-"""The few system calls about namespaces and mounts that Python 3.11 does not have (setns(2), unshare(2), mount(2))."""
+"""The few system calls that Python 3.11 does not have: setns(2), unshare(2), mount(2), open_tree(2), signalfd(2)."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
 _CLONE_NEWNET = 0x40000000
@@ -63,3 +64,12 @@ def share_mount(path: Path) -> None:
     if libc.mount(b"", bytes(path), b"none", flags, None) < 0:  # not a mount point yet
         _check(libc.mount(bytes(path), bytes(path), b"none", _MS_BIND | _MS_REC, None), str(path))
         _check(libc.mount(b"", bytes(path), b"none", flags, None), str(path))
+
+
+def signal_descriptor(numbers: Iterable[int]) -> int:
+    """Return a descriptor that has these signals to read, of those that are blocked; raises OSError."""
+    mask = sum(1 << (number - 1) for number in numbers)  # one word of sigset_t is all that Linux has signals for
+    words = (ctypes.c_uint64 * 16)(mask)
+    descriptor: int = _libc().signalfd(-1, ctypes.byref(words), os.O_CLOEXEC | os.O_NONBLOCK)
+    _check(descriptor, "signalfd")
+    return descriptor
