@@ -101,7 +101,7 @@ def follower(host: Throwaway) -> int:
     return int((host.run(["cat", "/run/laneway/run.lock"], check=False).stdout or "0").split()[0])
 
 
-def wait_for(holds: Callable[[], bool], seconds: float = 20) -> None:
+def wait_for(holds: Callable[[], bool], seconds: float = 60) -> None:
     """Wait until something holds; fail when it does not in time."""
     end = time.monotonic() + seconds
     while not holds():

@@ -37,12 +37,15 @@ class Following(NamedTuple):
     waits: str = ""  # for what, and since whom it undoes
     trouble: str = ""  # why the host is not as the policy in force says
 
+    def as_json(self) -> dict[str, object]:
+        """Return it as plain data."""
+        return {**self._asdict(), "repairs": [each._asdict() for each in self.repairs]}
+
 
 def write(told: Following) -> None:
     """Replace what is told; raises OSError."""
     aside = _TOLD.with_name(f".{_TOLD.name}.{os.getpid()}")
-    text = {**told._asdict(), "repairs": [each._asdict() for each in told.repairs]}
-    aside.write_text(json.dumps(text, indent=1), encoding="utf-8")
+    aside.write_text(json.dumps(told.as_json(), indent=1), encoding="utf-8")
     aside.replace(_TOLD)
 
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from typer import Typer
 
+    from laneway.apply.following import Following
     from laneway.apply.pending import Pending
     from laneway.cli.wire import Scene
     from laneway.doctor.finding import Finding
@@ -104,6 +105,7 @@ class View(NamedTuple):
     host: "HostSettings"
     pending: "Pending | None" = None
     rebooted: int = 0  # the generation in force, when the host was started anew since it was applied
+    follows: "Following | None" = None  # `laneway run`
 
     @property
     def code(self) -> Exit:
@@ -112,6 +114,7 @@ class View(NamedTuple):
 
 
 def _views(stored: "PolicySet", tenant: str | None, manner: Manner) -> "Iterator[View]":
+    from laneway.apply import following
     from laneway.cli.status_data import status_data
     from laneway.cli.waiting import pending_now
     from laneway.cli.wire import look_at
@@ -127,7 +130,9 @@ def _views(stored: "PolicySet", tenant: str | None, manner: Manner) -> "Iterator
         rebooted = _lost_by_a_reboot() if steps else 0
         rates = before is not None
         found, waiting = (steps, others, workloads, errors), scene.aim.waiting
-        yield View({**data, "steps": steps}, *found, waiting, rates, stored.host, pending_now(), rebooted)
+        yield View(
+            {**data, "steps": steps}, *found, waiting, rates, stored.host, pending_now(), rebooted, following.read()
+        )
         shown += 1
         if not manner.watch or shown == manner.times:
             return
@@ -184,6 +189,7 @@ def _tell(view: View, *, as_json: bool) -> None:
         errors = [{**each._asdict(), "commands": list(each.commands)} for each in view.errors]
         in_sync = not view.steps and not view.workloads
         found = {"in_sync": in_sync, "rebooted": rebooted, "drift": drift, "in_the_way": others}
+        found["run"] = view.follows and view.follows.as_json()
         output.answer(
             {**found, **waiting.as_json(view.pending), "workloads": view.workloads, "errors": errors, **shown}
         )
@@ -204,6 +210,7 @@ def _judged(view: View) -> "Iterator[str]":
     from laneway.cli import tell, waiting
 
     yield from waiting.lines(view.pending)
+    yield from _followed(view.follows)
     if view.rebooted:
         yield f"the host was started anew since generation {view.rebooted} was applied: `laneway apply --in-force`"
         yield _at_start()
@@ -213,6 +220,20 @@ def _judged(view: View) -> "Iterator[str]":
     for each in view.in_the_way:
         yield f"conflict: {each.text}"
     yield from (f"error: {each.what} [{each.rule}]; `laneway doctor` shows the fix" for each in view.errors)
+
+
+def _followed(follows: "Following | None") -> "Iterator[str]":
+    """Yield, for a person, whether somebody repairs the host at once, and what that was last."""
+    if follows is None:
+        yield "no `laneway run` follows this host"
+        return
+    last = follows.repairs[-1] if follows.repairs else None
+    repaired = f"repaired last at {last.when}: {last.what}, after: {last.after}" if last else "nothing was repaired yet"
+    yield f"`laneway run`, process {follows.pid}, follows the host since {follows.since}; {repaired}"
+    if follows.waits:
+        yield follows.waits
+    if follows.trouble:
+        yield f"`laneway run` cannot repair the host: {follows.trouble}"
 
 
 def _at_start() -> str:
