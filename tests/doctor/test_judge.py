@@ -10,7 +10,7 @@ import pytest
 from laneway.doctor.finding import Finding, Severity
 from laneway.doctor.judge import Besides, judge
 from laneway.plan.conflicts.collision import Collision
-from laneway.policy.model import AUTO, PolicySet
+from laneway.policy.model import AUTO, PolicySet, Ports, Publish
 from laneway.state.diagnosis import Diagnosis, Firewalld, Flusher, LinkSeen, Networkd, StrangeRules, Trial
 from laneway.state.facts import Foreign, ForeignFibRule
 from laneway.state.prefix import prefix
@@ -590,3 +590,23 @@ def test_the_command_that_applies_is_the_one_of_this_host() -> None:
     (found,) = judge(seen, POLICY, Besides(apply="laneway apply --in-force"))
 
     assert found.commands == ("ip link set eth1 up", "laneway apply --in-force")
+
+
+def test_a_port_published_where_the_host_is_not_is_told() -> None:
+    (web,) = PLAIN.workloads
+    port = Ports(443, 443)
+    far = web._replace(publish=(Publish(ip_address("203.0.113.7"), port, port, "tcp", web.source),))
+    near = web._replace(publish=(Publish(ip_address("192.0.2.2"), port, port, "tcp", web.source),))
+
+    assert "published-not-here" not in {each.rule for each in judge(HEALTHY, world(PLAIN._replace(workloads=(near,))))}
+    found = judge(HEALTHY, world(PLAIN._replace(workloads=(far,))))
+    seen = [each for each in found if each.rule == "published-not-here"]
+    assert [(each.severity, each.commands) for each in seen] == [(WARNING, ("ip addr add 203.0.113.7/32 dev lo",))]
+
+
+def test_a_gateway_that_does_not_answer_is_told_with_its_uplink() -> None:
+    found = judge(HEALTHY, POLICY, Besides(silent=frozenset({("eth1", bytes([198, 51, 100, 1])), ("eth9", bytes(4))})))
+
+    assert [(each.rule, each.severity, each.what) for each in found] == [
+        ("gateway-silent", WARNING, "uplink south: the gateway 198.51.100.1 does not answer on eth1 (ARP)")
+    ]

@@ -47,6 +47,7 @@ def register(app: "Typer") -> None:
 
 def run(paths: Sequence[str | Path], *, as_json: bool) -> Exit:
     """Look the host over and print what is found."""
+    from laneway.cli.health import silent_gateways
     from laneway.doctor.finding import Severity
     from laneway.doctor.judge import Besides, judge
     from laneway.kernel.diagnosis import look_over
@@ -61,7 +62,8 @@ def run(paths: Sequence[str | Path], *, as_json: bool) -> Exit:
         taken = (*taken_ports(policy, seen.listeners), *forwarded_ports(policy, seen.foreign))
     lost = tuple(unheard(policy, seen.foreign, seen.gateways)) if policy else ()
     others = _collisions(policy, seen) if policy else _collisions_of_any(seen)
-    found = judge(seen, policy, Besides(others, taken, lost, *_own(policy), apply=_apply(paths)))
+    silent = silent_gateways(seen, policy, ask=True) if policy else frozenset[tuple[str, bytes]]()
+    found = judge(seen, policy, Besides(others, taken, lost, *_own(policy), apply=_apply(paths), silent=silent))
     breaks = any(each.severity is Severity.ERROR for each in found)
     unseen = (*seen.unseen, *_hidden())
     if as_json:

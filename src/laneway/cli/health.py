@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from laneway.plan.steps import Step
     from laneway.policy.model import PolicySet
     from laneway.state.closed import ClosedLane
+    from laneway.state.diagnosis import Diagnosis
     from laneway.state.facts import Foreign, ForwardedPort, Variant
 
 
@@ -33,8 +34,21 @@ def found_in_passing(scene: Scene) -> tuple[tuple[Finding, ...], tuple[str, ...]
     seen = glance([each.interface for each in policy.uplinks], scene.aim.facts.variant, foreign)
     lost = tuple(each for each in forwarded_ports(policy, foreign) if each.is_lost)
     apply = APPLY if scene.before() is None else APPLY_IN_FORCE
-    found = judge(seen, policy, Besides(taken=lost, closed=closed(scene), apply=apply))
+    silent = silent_gateways(seen, policy)
+    found = judge(seen, policy, Besides(taken=lost, closed=closed(scene), silent=silent, apply=apply))
     return tuple(each for each in found if each.severity is not Severity.INFO), seen.unseen
+
+
+def silent_gateways(seen: Diagnosis, policy: PolicySet, *, ask: bool = False) -> frozenset[tuple[str, bytes]]:
+    """Return the gateways that do not answer for themselves: as the kernel knows already, or with `ask` finds out."""
+    from laneway.doctor.neighbours import gateways
+    from laneway.errors import HostRefused
+    from laneway.kernel.neighbours import silent
+
+    try:
+        return silent(gateways(seen, policy), ask=ask)
+    except HostRefused:  # there is nothing to be said of them
+        return frozenset()
 
 
 def closed(scene: Scene) -> tuple[ClosedLane, ...]:

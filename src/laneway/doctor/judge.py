@@ -12,6 +12,7 @@ from laneway.doctor import (
     gates,
     ip_rules,
     link_managers,
+    neighbours,
     own,
     platform,
     software,
@@ -40,6 +41,7 @@ class Besides(NamedTuple):
     unheard: tuple[Unheard, ...] = ()  # by `laneway.plan.answers`
     damage: tuple[Damage, ...] = ()  # what of laneway's is not as it was applied
     closed: tuple[ClosedLane, ...] = ()  # by `laneway.plan.closed`
+    silent: frozenset[tuple[str, bytes]] = frozenset()  # gateways that do not answer for themselves, by their links
     apply: str = APPLY  # what applies the policy on this host
 
 
@@ -60,6 +62,7 @@ def judge(seen: Diagnosis, policy: PolicySet | None = None, besides: Besides = N
         *ip_rules.judge(seen, policy),
         *claims.judge(seen, policy, besides.collisions, besides.taken),
         *ip_rules.answers(besides.unheard),
+        *neighbours.judge(besides.silent, policy),
     ]
     if policy is not None:
         found += [*gates.judge(seen, policy), *uplinks.judge(seen, policy), *capacity.judge(seen, policy)]

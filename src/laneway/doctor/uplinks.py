@@ -50,6 +50,7 @@ def judge(seen: Diagnosis, policy: PolicySet) -> Iterator[Finding]:
                 yield from _family(seen, uplink, family, gateway)
                 yield from _narrow(seen, uplink, family, link.mtu)
     yield from _sources(seen, policy)
+    yield from _published(seen, policy)
 
 
 def _gateway(uplink: Uplink, family: int) -> Gateway:
@@ -193,4 +194,25 @@ def _sources(seen: Diagnosis, policy: PolicySet) -> Iterator[Finding]:
             f"uplink {name}: packets leave as {address}, which is not on this host",
             f"answers do not arrive: on {interface}'s network nobody says that the address is here",
             f"{IP[address.version]} addr add {address}/{address.max_prefixlen} dev {interface}",
+        )
+
+
+def _published(seen: Diagnosis, policy: PolicySet) -> Iterator[Finding]:
+    """Yield addresses on which ports are published, and which are not the host's: nothing for them is published."""
+    own = {each.address.address for each in seen.underlay.addresses}
+    where = {
+        each.host: f"{tenant.name}/{workload.name}"
+        for tenant in policy.tenants
+        for workload in tenant.workloads
+        for each in workload.publish
+        if each.host is not None and own and each.host.packed not in own
+    }
+    for address, workload in where.items():
+        yield warning(
+            "published-not-here",
+            f"{address}, on which {workload} is published, is on no link of this host",
+            "packets for it are no packets for the host: laneway does not see them as for a published port, and routes "
+            "them as main does",
+            f"ip addr add {address}/{address.max_prefixlen} dev lo",
+            hint="right on the backup of a virtual address; one that is routed to this host belongs on lo",
         )

@@ -66,7 +66,8 @@ def _publishes(tenant: Tenant, workload: Workload, uplinks: Sequence[Uplink], fa
                 f"tenant {tenant.name}, workload {workload.name}: published on {host}, "
                 "which is in the network of no uplink's gateway"
             )
-            hint = "right if a provider routes it to this host; else publish on an uplink's address, or on all of them"
+            hint = f"right if a provider routes it to this host, which must have it too (ip addr add {host}/"
+            hint += f"{host.max_prefixlen} dev lo); else publish on an uplink's address, or on all of them"
             yield "publish-off-uplink", Fault(message, Place.of(each.source), hint)
 
 
