@@ -122,6 +122,8 @@ def _tenants(draw: Draw, number: int, uplinks: list[str], host_ports: Callable[[
         tenant["host_access"] = draw(st.lists(_services(), max_size=3))
     if draw(st.booleans()):
         tenant["dns"] = ["9.9.9.9", "2620:fe::fe"]
+    if draw(st.booleans()):
+        tenant["isolate"] = draw(st.booleans())
     return {key: value for key, value in tenant.items() if value or key == "host_access"}
 
 

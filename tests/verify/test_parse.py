@@ -88,6 +88,23 @@ def test_rule(answer: dict[str, Any], expected: FibRule) -> None:
     assert list(parse_ip.rules([answer], 4)) == [expected]
 
 
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        pytest.param({"hairpin": True, "isolated": True}, True, id="isolated"),
+        pytest.param({"hairpin": True, "isolated": False}, False, id="not"),
+        pytest.param({"hairpin": True}, False, id="before iproute2 4.18"),
+    ],
+)
+def test_whether_a_port_is_isolated(told: dict[str, Any], expected: bool) -> None:  # noqa: FBT001
+    info = {"info_kind": "veth", "info_slave_kind": "bridge", "info_slave_data": told}
+    port = {"ifindex": 7, "ifname": "lwv1", "group": "27767", "flags": ["UP"], "linkinfo": info}
+
+    ((_, link),) = parse_ip.host_links([port], {})
+
+    assert (link.hairpin, link.isolated) == (True, expected)
+
+
 def test_rules_of_others_are_passed_over() -> None:
     others = [{"priority": 0, "src": "all", "table": "255"}, {"priority": 5, "table": "7", "protocol": "zebra"}]
 

@@ -22,6 +22,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from laneway.compile.between import between
 from laneway.compile.dispatch import ByOwner, Entry, dispatch
 from laneway.compile.marking import TENANTS, TO_TENANTS
 from laneway.compile.names import (
@@ -102,7 +103,7 @@ def isolate(scene: Scene, state: HostState) -> None:
             UNMARKED_ISOLATE: _unmarked(),
             FROM_UNMARKED: _from_unmarked(),
             TO_UNMARKED: _to_unmarked(scene),
-            BETWEEN: _between(scene, family),
+            BETWEEN: between(scene, family),
             BY_OTHER_LINK: _by_other_link(scene),
             **_leaving(scene, family),
             BEGINNING: tuple(_beginning(scene, family)),
@@ -166,17 +167,6 @@ def _to_unmarked(scene: Scene) -> Chain:
     return (
         ChainRule((), SetMark(scene.lanes.field.let_in), comment("-", "let-in")),
         ChainRule((), Jump(USER)),
-        ChainRule((), Verdict.DROP, comment("-", "between-tenants")),
-    )
-
-
-def _between(scene: Scene, family: int) -> Chain:
-    at_home = (InSet(src_set(family), "src,src"), InSet(src_set(family), "src,dst"))
-    return (
-        ChainRule((Mark(scene.lanes.field.crossing),), Verdict.RETURN),
-        ChainRule((Bridged(),), Verdict.RETURN, comment("-", "bridged")),
-        # From one subnet of a tenant's to another: the source is at home on both links.
-        ChainRule(at_home, Verdict.RETURN, comment("-", "home")),
         ChainRule((), Verdict.DROP, comment("-", "between-tenants")),
     )
 

@@ -100,6 +100,11 @@ def net_set(family: int) -> str:
     return f"lw-net{family}"
 
 
+def apart_set(family: int) -> str:
+    """Return the set of the prefixes, by bridge, of tenants whose workloads are kept from each other."""
+    return f"lw-apart{family}"
+
+
 def allow_set(family: int) -> str:
     """Return the set of the holes in the wall between tenants."""
     return f"lw-allow{family}"

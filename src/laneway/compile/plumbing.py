@@ -99,7 +99,13 @@ def _workload(resident: Resident, workload: Workload, state: HostState) -> None:
     # own published port, and that is out of the port it came by.
     port = resident.veth(workload)
     state.links[LinkKey(HOST, port)] = Link(
-        LinkKind.VETH, GROUP, master=resident.bridge, peer=inner, hairpin=True, alias=alias
+        LinkKind.VETH,
+        GROUP,
+        master=resident.bridge,
+        peer=inner,
+        hairpin=True,
+        isolated=resident.tenant.isolate,
+        alias=alias,
     )
     for key, value in _OF_A_PORT:
         state.sysctls[key.format(port)] = value

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from typing import TYPE_CHECKING
 
-from laneway.compile.names import CROSS, allow_set, host_set, inside_set, net_set, publish_set, src_set
+from laneway.compile.names import CROSS, allow_set, apart_set, host_set, inside_set, net_set, publish_set, src_set
 from laneway.state.prefix import FAMILIES, IPV4, IPV6, Prefix, of_address
 from laneway.state.sets import IpSet, SetEntry, SetType
 
@@ -36,6 +36,8 @@ def fill_sets(scene: Scene, state: HostState) -> None:
         state.sets[host_set(family)] = IpSet(SetType.NET_PORT, family, marks=False)
         state.sets[allow_set(family)] = IpSet(SetType.IP_PORT_NET, family, marks=True)
         state.sets[inside_set(family)] = IpSet(SetType.NET_PORT, family, marks=False)
+        if any(each.tenant.isolate for each in scene.residents):
+            state.sets[apart_set(family)] = IpSet(SetType.NET_IFACE, family, marks=False)
         for arrival in (CROSS, *(way.uplink.name for way in scene.ways)):
             state.sets[publish_set(family, arrival)] = IpSet(SetType.NET_PORT, family, marks=True)
     neighbours = {resident.tenant.name: resident for resident in scene.residents}
@@ -52,6 +54,8 @@ def _membership(resident: Resident) -> Iterator[tuple[SetEntry, FwMark | None]]:
         for prefix in resident.prefixes(family):
             yield SetEntry(src_set(family), prefix, resident.bridge), resident.lanes[0].mark
             yield SetEntry(net_set(family), prefix), None
+            if resident.tenant.isolate:
+                yield SetEntry(apart_set(family), prefix, resident.bridge), None
 
 
 def _host_access(resident: Resident) -> Iterator[tuple[SetEntry, None]]:

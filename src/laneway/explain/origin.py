@@ -5,7 +5,7 @@ from __future__ import annotations
 from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING, NamedTuple
 
-from laneway.compile.names import allow_set, host_set, inside_set, net_set, src_set
+from laneway.compile.names import allow_set, apart_set, host_set, inside_set, net_set, src_set
 from laneway.explain.hop import Hop, InChain, OnWay
 from laneway.explain.packet import ICMP, TCP
 from laneway.lanes.allocate import table_names
@@ -134,6 +134,9 @@ class Origins:
             if entry.set == host_set(family):
                 tenant = self.tenant_of(entry.net.address)
                 return below(tenant.source, "host_access") if tenant else None
+            if entry.set == apart_set(family):
+                tenant = self.tenant_of(entry.net.address)
+                return below(tenant.source, "isolate") if tenant else None
             if entry.set == allow_set(family):
                 return self._allow(entry)
         publish = self.publish_of(entry)

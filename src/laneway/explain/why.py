@@ -76,8 +76,8 @@ class _Advice:
                 yield from self._spoofed()
             case "host-source":
                 yield "the source is the host's own address on the bridge: send from an address of the workload's"
-            case "between-tenants" | "not-here":
-                yield from self._wall()
+            case "isolate" | "between-tenants" | "not-here":
+                yield from self._apart() if what == "isolate" else self._wall()
             case "host" | "no-lane" | "others-gateway":
                 yield from self._host(what)
             case "not-published":
@@ -123,6 +123,9 @@ class _Advice:
             )
             if workload is not None and self.service != "icmp":
                 yield f"or have {name} publish the port, and use the host's address"
+
+    def _is_sibling(self) -> bool:
+        return self.tenant is not None and self._owner_of(self.packet.to, self.tenant) is not None
 
     def _owner_of(self, address: bytes, tenant: Tenant) -> Workload | None:
         return next((each for each in tenant.workloads if ip_address(address) in each.addresses), None)
@@ -184,8 +187,18 @@ class _Advice:
         else:
             yield f"uplink {uplink.name} is not up: bring {uplink.interface} up, then `laneway apply --in-force`"
 
+    def _apart(self) -> Iterator[str]:
+        if self.tenant is not None:
+            yield (
+                f"tenant {self.tenant.name} has isolate = true: its workloads do not reach each other, nor its "
+                "published ports; take it out, or give the two a tenant each and an allow"
+            )
+
     def _elsewhere(self, stopped: Hop) -> Iterator[str]:
         to = address_text(self.packet.to)
+        if stopped.stage == "bridge" and self.tenant is not None and self.tenant.isolate and self._is_sibling():
+            yield from self._apart()
+            return
         if stopped.stage == "workload" and self.tenant is not None:
             yield f"give the workload an IPv{self.packet.family} address, in a subnet of tenant {self.tenant.name}"
         elif stopped.stage in {"out", "bridge"}:

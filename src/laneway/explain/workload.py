@@ -82,8 +82,18 @@ def _onto_bridge(terrain: Terrain, skb: Skb, place: Place, nexthop: bytes, trail
     if not neighbour:
         trail.add("bridge", f"nobody on {place.bridge} has {address_text(nexthop)}", LinkKey(HOST, place.bridge))
         return Departure(Verdict.DROPPED)
+    if _kept_apart(terrain, place, neighbour):
+        trail.add("bridge", f"does not reach {neighbour}: the workloads are isolated from each other", place.port)
+        return Departure(Verdict.DROPPED)
     trail.add("bridge", f"reaches {neighbour} without the host's routing", LinkKey(HOST, place.bridge))
     return Departure(None, place.bridge, neighbour)
+
+
+def _kept_apart(terrain: Terrain, place: Place, neighbour: str) -> bool:
+    """Return whether both are isolated ports of their bridge (br_skb_isolated)."""
+    links = terrain.state.links
+    other = terrain.places.get(neighbour)
+    return links[place.port].isolated and other is not None and links[other.port].isolated
 
 
 def _down(terrain: Terrain, place: Place) -> LinkKey | None:

@@ -50,6 +50,7 @@ _IFLA_INFO_DATA = 2
 _IFLA_INFO_SLAVE_KIND = 4
 _IFLA_INFO_SLAVE_DATA = 5
 _IFLA_BRPORT_MODE = 4  # hairpin
+_IFLA_BRPORT_ISOLATED = 33  # from Linux 4.18 on
 _IFLA_INET_CONF = 1
 _IFLA_INET6_CONF = 2
 _IFLA_INET6_ADDR_GEN_MODE = 8
@@ -129,6 +130,7 @@ class SeenLink(NamedTuple):
     up: bool
     alias: str
     hairpin: bool
+    isolated: bool
     mac: bytes
     per_family: bytes  # IFLA_AF_SPEC, unread
     place: int = NOWHERE  # what the kernel calls, here, the network namespace of a veth's other end (RTM_GETNSID)
@@ -148,6 +150,7 @@ def links(bodies: Iterable[bytes]) -> Iterator[SeenLink]:
         _, _, index, flags, _ = _LINK.unpack_from(body)
         found = chosen(body, _LINK.size, _WANTED)
         info = attributes(found.get(_IFLA_LINKINFO, b""))
+        port = attributes(info.get(_IFLA_INFO_SLAVE_DATA, b""))
         yield SeenLink(
             index,
             string(found.get(_IFLA_IFNAME, b"")),
@@ -157,7 +160,8 @@ def links(bodies: Iterable[bytes]) -> Iterator[SeenLink]:
             _number(found, _IFLA_LINK),
             bool(flags & _IFF_UP),
             string(found.get(_IFLA_IFALIAS, b"")),
-            attributes(info.get(_IFLA_INFO_SLAVE_DATA, b"")).get(_IFLA_BRPORT_MODE) == b"\x01",
+            port.get(_IFLA_BRPORT_MODE) == b"\x01",
+            port.get(_IFLA_BRPORT_ISOLATED) == b"\x01",
             found.get(_IFLA_ADDRESS, b""),
             found.get(_IFLA_AF_SPEC, b""),
             _SIGNED.unpack(found[_IFLA_LINK_NETNSID])[0] if _IFLA_LINK_NETNSID in found else NOWHERE,
@@ -211,6 +215,7 @@ class Change(NamedTuple):
     group: int | None = None
     master: int | None = None  # 0: no bridge
     hairpin: bool | None = None  # of a port of a bridge
+    isolated: bool | None = None  # as that
     mac: bytes | None = None
 
 
@@ -225,8 +230,10 @@ def set_link(name: str, change: Change) -> Request:
         parts.append(attribute(_IFLA_ADDRESS, change.mac))
     if change.alias is not None:
         parts.append(attribute(_IFLA_IFALIAS, change.alias.encode()))
-    if change.hairpin is not None:
-        port = nested(_IFLA_INFO_SLAVE_DATA, attribute(_IFLA_BRPORT_MODE, bytes([change.hairpin])))
+    of_port = ((_IFLA_BRPORT_MODE, change.hairpin), (_IFLA_BRPORT_ISOLATED, change.isolated))
+    switches = [attribute(kind, bytes([on])) for kind, on in of_port if on is not None]
+    if switches:
+        port = nested(_IFLA_INFO_SLAVE_DATA, *switches)
         parts.append(nested(_IFLA_LINKINFO, text(_IFLA_INFO_SLAVE_KIND, "bridge"), port))
     flags, flag_mask = (0, 0) if change.up is None else (_IFF_UP if change.up else 0, _IFF_UP)
     return Request(RTM_NEWLINK, 0, _LINK.pack(0, 0, 0, flags, flag_mask) + b"".join(parts))

@@ -145,7 +145,8 @@ def _finishing(_: NetlinkSocket, step: Step) -> Request:
         believe_nobody(step.key.name)
     # A bridge has its MAC from the message that makes it.
     mac = wanted.mac if wanted.kind is LinkKind.PEER and wanted.mac else None
-    change = Change(up=wanted.up, alias=wanted.alias or None, hairpin=wanted.hairpin or None, mac=mac)
+    change = Change(up=wanted.up, alias=wanted.alias or None, mac=mac)
+    change = change._replace(hairpin=wanted.hairpin or None, isolated=wanted.isolated or None)
     return set_link(step.key.name, change)
 
 
@@ -209,9 +210,9 @@ def _port_difference(_: NetlinkSocket, step: Step) -> Request | None:
     """Return what is to change of a link as a port of its bridge, which it must be before."""
     old: Link = step.old
     new: Link = step.new
-    if not new.master or (old.master, old.hairpin) == (new.master, new.hairpin):
+    if not new.master or (old.master, old.hairpin, old.isolated) == (new.master, new.hairpin, new.isolated):
         return None
-    return set_link(step.key.name, Change(hairpin=new.hairpin))
+    return set_link(step.key.name, Change(hairpin=new.hairpin, isolated=new.isolated))
 
 
 def run_addresses(kernel: NetlinkSocket, op: Op, steps: Sequence[Step], refused: Refused = raised) -> None:

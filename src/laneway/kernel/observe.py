@@ -175,6 +175,7 @@ def _host_links(seen: list[SeenLink], peers: Mapping[int, LinkKey], state: HostS
             mac=link.mac if kind is LinkKind.BRIDGE else b"",
             alias=link.alias,
             hairpin=kind is LinkKind.VETH and link.hairpin,
+            isolated=kind is LinkKind.VETH and link.isolated,
             up=link.up,
         )
         state.sysctls.update(carried_sysctls(link))

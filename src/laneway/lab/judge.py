@@ -127,21 +127,25 @@ def _from_workload(world: World, sender: Resident, probe: Probe) -> Expected:
     if world.is_host(probe.to):
         published = world.published(probe)
         if published is not None:
-            return Expected(delivered=True, by=str(published[1]))
+            apart = tenant.isolate and published[0].name == tenant.name
+            return REFUSED if apart else Expected(delivered=True, by=str(published[1]))
         # Another tenant's gateway is not where the host is to be asked for anything.
         reachable = (owner is None or home) and covers(tenant.host_access, probe)
         return Expected(delivered=True, by="host") if reachable else REFUSED
     if owner is None:
         return _leaving(world, tenant, probe)
     resident = world.resident(probe.to)
-    if resident is None or not (home or _allowed(tenant, resident, probe)):
+    reached = (not tenant.isolate or resident == sender) if home else _allowed(tenant, resident, probe)
+    if resident is None or not reached:
         return REFUSED
     return Expected(delivered=True, by=str(resident), source=probe.source)
 
 
-def _allowed(tenant: Tenant, target: Resident, probe: Probe) -> bool:
-    holes = (each for each in tenant.allow if each.tenant == target.tenant)
-    return any(each.workload in (None, target.workload) and covers(each.services, probe) for each in holes)
+def _allowed(tenant: Tenant, target: Resident | None, probe: Probe) -> bool:
+    holes = (each for each in tenant.allow if target is not None and each.tenant == target.tenant)
+    return target is not None and any(
+        each.workload in (None, target.workload) and covers(each.services, probe) for each in holes
+    )
 
 
 def covers(services: Iterable[Service], probe: Probe) -> bool:

@@ -40,4 +40,4 @@ def _with_their_pairs(state: HostState, links: AbstractSet[LinkKey], netns: Abst
 
 def _off(link: Link, bridges: AbstractSet[str]) -> Link:
     """Return the link as it is when these bridges are gone."""
-    return link._replace(master="", hairpin=False) if link.master in bridges else link
+    return link._replace(master="", hairpin=False, isolated=False) if link.master in bridges else link

@@ -187,8 +187,9 @@ def _changes(step: Step) -> Iterator[str]:
     if new.master != old.master:
         master = f" master {quoted(new.master)}" if new.master else " nomaster"
     yield f"{mac}{group}{master}{alias} {_up(new.up)}"
-    if new.master and (new.master, new.hairpin) != (old.master, old.hairpin):
-        yield f" type bridge_slave hairpin {'on' if new.hairpin else 'off'}"
+    if new.master and (new.master, new.hairpin, new.isolated) != (old.master, old.hairpin, old.isolated):
+        isolated = " isolated on" * new.isolated or " isolated off" * old.isolated
+        yield f" type bridge_slave hairpin {'on' if new.hairpin else 'off'}{isolated}"
 
 
 def _new_link(key: LinkKey, link: Link) -> str:
@@ -201,8 +202,9 @@ def _new_link(key: LinkKey, link: Link) -> str:
         far = f" peer name {quoted(peer.name)} group {link.group} netns {quoted(peer.netns)}" if peer else ""
         master = f" master {quoted(link.master)}" if link.master else ""
         made = f"ip link add {name} group {link.group}{master} type veth{far}"
-    hairpin = " type bridge_slave hairpin on" if link.hairpin else ""
-    return f"{made} && ip link set {name} alias {quoted(link.alias)} {_up(link.up)}{hairpin}"
+    port = " hairpin on" * link.hairpin + " isolated on" * link.isolated
+    port = f" type bridge_slave{port}" if port else ""
+    return f"{made} && ip link set {name} alias {quoted(link.alias)} {_up(link.up)}{port}"
 
 
 def route_text(key: RouteKey, route: Route) -> str:

@@ -20,6 +20,7 @@ EXAMPLES: Final[dict[str, Any]] = {
     "tenants.NAME.snat": {"north": ["192.0.2.20"]},
     "tenants.NAME.host_access": ["icmp", "53/udp"],
     "tenants.NAME.dns": ["9.9.9.9"],
+    "tenants.NAME.isolate": True,
     "tenants.NAME.workloads.NAME.addresses": ["10.20.0.10", "fd20::10"],
     "tenants.NAME.workloads.NAME.publish": ["8080:80/tcp", "192.0.2.2:5353:53/udp"],
     "tenants.NAME.routes.to": "172.16.0.0/12",

@@ -24,6 +24,7 @@ RULES: Final = {
     "publish-off-uplink": "A port is published on an address that is in no uplink's gateway network.",
     "allow-matches-nothing": "The allow has no effect: the target has no address in a family that both tenants use.",
     "allow-duplicate": "Another allow of the tenant opens this already.",
+    "isolate-route": "A route leads by a workload that isolate keeps the tenant's others from.",
     "dns-unreachable": "The tenant's workloads cannot ask this name server.",
     "expect-contradiction": "Two expectations want different things of the same packet.",
     "expect-duplicate": "An expectation is written twice.",

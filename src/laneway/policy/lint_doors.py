@@ -157,6 +157,11 @@ def _on_the_bridge(tenant: Tenant, server: Address) -> tuple[str, str]:
             return "", ""
         return "it is this host, which they may not ask", 'add "53/udp" and "53/tcp" to host_access'
     if any(server in each.addresses for each in tenant.workloads):
+        if tenant.isolate:
+            return (
+                "isolate keeps its workloads from each other",
+                "put the name server in a tenant of its own, with an allow",
+            )
         return "", ""
     return "no workload of the tenant has this address", "give it to one"
 

@@ -49,8 +49,22 @@ def lint_ways(tenant: Tenant, uplinks: Mapping[str, Uplink]) -> Found:
     for index, subnet in enumerate(tenant.subnets):
         if gateway_of(first, subnet.version) is None:
             yield from _refused(tenant, ways, index)
+    if tenant.isolate:
+        yield from _kept_from(tenant)
     if tenant.snat:
         yield from _far_sources(tenant, uplinks)
+
+
+def _kept_from(tenant: Tenant) -> Found:
+    """Yield the routes that lead by a workload: only what comes from elsewhere takes them."""
+    for route in tenant.routes:
+        router = next((each for each in tenant.workloads if route.via in each.addresses), None)
+        if router is not None:
+            message = (
+                f"tenant {tenant.name}: isolate keeps its other workloads from {router.name}, and so from {route.to}"
+            )
+            hint = "take isolate out, or put what is behind the router in a tenant of its own"
+            yield "isolate-route", Fault(message, Place.of(route.source, "via"), hint)
 
 
 def _refused(tenant: Tenant, ways: Sequence[Uplink], index: int) -> Found:

@@ -150,6 +150,7 @@ class Tenant(NamedTuple):
     snat: tuple[tuple[str, Address], ...] = ()  # (uplink, address) pairs, at most one per uplink and family
     host_access: tuple[Service, ...] = (Service("icmp", None),)
     dns: tuple[Address, ...] = ()
+    isolate: bool = False  # its workloads do not reach each other
     workloads: tuple[Workload, ...] = ()
     routes: tuple[TenantRoute, ...] = ()
     classes: tuple[TrafficClass, ...] = ()

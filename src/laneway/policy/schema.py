@@ -157,6 +157,11 @@ def _tenant() -> Schema:
                 "What its workloads may reach on the host itself.", {"$ref": "#/$defs/service"}, default=["icmp"]
             ),
             "dns": _array("Name servers of its workloads.", {"$ref": "#/$defs/address"}),
+            "isolate": {
+                "description": "Whether its workloads are kept from each other, at the tenant's published ports too.",
+                "type": "boolean",
+                "default": False,
+            },
             "workloads": _named("Network namespaces, by name.", _workload()),
             "routes": _array("Extra routes in all of the tenant's tables.", _route()),
             "classes": _array("Traffic that takes another lane; the first match wins.", _class()),

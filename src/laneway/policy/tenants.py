@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from laneway.policy.fields import Table
     from laneway.policy.model import Address, Uplink
 
-KEYS = frozenset({"id", "subnets", "uplinks", "snat", "host_access", "dns", "workloads", "routes", "classes", "allow"})
+KEYS = frozenset(
+    {"id", "subnets", "uplinks", "snat", "host_access", "dns", "isolate", "workloads", "routes", "classes", "allow"}
+)
 FIRST_ID = 2
 """Owner 1 is the host itself."""
 
@@ -53,6 +55,7 @@ def tenant(name: str, table: Table, around: Surroundings) -> Tenant:
         snat=_snat(table, uplinks, around.uplinks),
         host_access=tuple(table.each("host_access", service)) if "host_access" in table else PING,
         dns=tuple(address for _, address in table.unique("dns", unicast)),
+        isolate=table.get("isolate", bool) is True,
         workloads=workloads(table, subnets if exact else None),
         routes=tenant_routes(table, subnets if exact else None),
         classes=traffic_classes(table),

@@ -125,6 +125,7 @@ def tenant_table(tenant: Tenant) -> TomlTable:
             "uplinks": list(tenant.uplinks),
             "snat": snat,
             "dns": _texts(tenant.dns),
+            "isolate": tenant.isolate or None,
             "workloads": {each.name: _workload(each) for each in tenant.workloads},
             "routes": [_route(each) for each in tenant.routes],
             "classes": [_class(each) for each in tenant.classes],

@@ -67,6 +67,7 @@ class Link(NamedTuple):
     master: str = ""  # the bridge a veth is a port of
     peer: LinkKey | None = None  # for VETH alone
     hairpin: bool = False  # for VETH alone: frames may go back out of the port they came by (bridge(8))
+    isolated: bool = False  # for VETH alone: no frames between this port and other such ones (bridge(8))
     mac: bytes = b""  # for BRIDGE and PEER: given, so that it is the same whenever the link is made anew
     alias: str = ""  # for people: ifalias, up to 255 bytes
     up: bool = True

@@ -168,6 +168,7 @@ def _link(link: Any) -> str:  # noqa: ANN401  a Link
         f"pair of {link.peer.name} in {link.peer.netns}" if link.peer else "",
         f"address {link.mac.hex(':')}" if link.mac else "",
         "hairpin" if link.hairpin else "",
+        "isolated" if link.isolated else "",
         f"takes {link.heeds}" if link.heeds else "",
         f"'{link.alias}'" if link.alias else "",
     ]

@@ -110,6 +110,7 @@ def host_links(links: Iterable[Mapping[str, Any]], peers: Mapping[int, LinkKey])
                 master=link.get("master", ""),
                 peer=peers.get(int(link["ifindex"])) if kind is LinkKind.VETH else None,
                 hairpin=kind is LinkKind.VETH and bool(port.get("hairpin")),
+                isolated=kind is LinkKind.VETH and bool(port.get("isolated")),
                 mac=_mac(link) if kind is LinkKind.BRIDGE else b"",
                 alias=link.get("ifalias", ""),
                 up=is_up(link),
