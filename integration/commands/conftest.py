@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 import time
@@ -12,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from tests.answers import validated
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -46,8 +47,8 @@ class Laneway:
         return done
 
     def json(self, *arguments: str | Path, code: int | None = 0) -> Any:
-        """Run laneway with --json and return its answer."""
-        return json.loads(self(*arguments, "--json", code=code).stdout)
+        """Run laneway with --json and return its answer, which must be as its schema promises."""
+        return validated(str(arguments[0]), self(*arguments, "--json", code=code).stdout)
 
 
 @pytest.fixture(params=["nft", "legacy"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from integration.commands.conftest import hosting, laneway, quickstart, router, variant
+from tests.answers import validated
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,7 +51,7 @@ class Outside:
         """Return the answer of `laneway verify --host`, which must exit with `code`."""
         done = self.run("-m", "laneway", "verify", "--host", "ssh://root@edge1", "--json", *map(str, arguments))
         assert done.returncode == code, f"{done.returncode}\n{done.stdout}{done.stderr}"
-        return json.loads(done.stdout)
+        return validated("verify", done.stdout)
 
     def pytest(self, policy: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run pytest against the host."""

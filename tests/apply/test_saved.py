@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from laneway.apply.saved import SavedHost, save, saved_host
 from laneway.apply.target import target
-from laneway.cli import tell
+from laneway.cli.steps_json import steps_json, tenants_by
 from laneway.cli.wire import look_back
 from laneway.errors import LanewayError, UsageError
+from laneway.lanes.leases import PATH
 from laneway.plan.conflicts.collision import refuse
 from laneway.plan.conflicts.foreign import collisions
 from laneway.plan.plan import plan
@@ -193,7 +194,8 @@ def test_a_changed_value_is_refused_or_planned_against(place: tuple[Any, ...], o
     try:
         back: SavedHost = saved_host(text, "FILE")
         aim = target(crowd(3), back.read(), back.facts([]))
-        tell.as_json(plan(aim.desired, back.read()))
+        seen = back.read()
+        steps_json(plan(aim.desired, seen), tenants_by(aim.lanes, seen.files.get(PATH, ""), [aim.policy]))
         settings_ = aim.policy.host
         refuse(list(collisions(aim.desired, back.foreign((0, 0), (0, 0)), settings_, aim.lanes.field)))
     except LanewayError as error:

@@ -61,7 +61,16 @@ def test_everything_that_can_be_missing_or_too_much_has_words() -> None:
         for each in differences(steps):
             assert each.object
             assert text(each).startswith(f"{each.state}: {each.object}")
-            assert as_json(each).keys() == {"op", "state", "kind", "object", "is", "should_be", "command"}
+            assert as_json(each, frozenset()).keys() == {
+                "tenant",
+                "op",
+                "state",
+                "kind",
+                "object",
+                "is",
+                "should_be",
+                "command",
+            }
 
 
 def test_json_of_a_difference() -> None:
@@ -69,7 +78,8 @@ def test_json_of_a_difference() -> None:
 
     (each,) = judged(seen((old, new))).drift
 
-    assert as_json(each) == {
+    assert as_json(each, frozenset({"acme"})) == {
+        "tenant": "acme",
         "op": "replace",
         "state": "different",
         "kind": "sysctls",

@@ -65,9 +65,10 @@ class Manner(NamedTuple):
 
 def run(paths: Sequence[str | Path], asked: Manner) -> Exit:
     """Apply the policy at `paths` and say what was done."""
-    from laneway.cli import difference, output, saved_plan, tell, waiting
+    from laneway.cli import difference, output, saved_plan, tell
     from laneway.cli.change import alone, change, refuse_while_waiting, waiting_lines
     from laneway.cli.durations import seconds_of
+    from laneway.cli.steps_json import nobody, tenants_of
     from laneway.cli.wire import look, look_at, mindful
     from laneway.kernel.privilege import demand_net_admin
 
@@ -85,9 +86,10 @@ def run(paths: Sequence[str | Path], asked: Manner) -> Exit:
         if saved is not None:
             saved_plan.demand_same(saved, scene)
         difference.demand_agreed(scene, agreed)
-        notes = () if asked.as_json else scene.notes()
+        notes = scene.notes()
         outcome, record = change(scene, within=within)
-    tell.outcome(outcome, record.generation, done="applied", json=asked.as_json, more=waiting.as_json(record.waiting))
+    told = tell.Told(outcome, tenants_of(scene) if asked.as_json else nobody, notes, record.waiting)
+    tell.outcome(told, record.generation, done="applied", json=asked.as_json)
     if not asked.as_json:
         tell.kept(scene.kept)
         tell.waiting(scene.aim.waiting)

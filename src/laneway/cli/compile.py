@@ -12,6 +12,7 @@ from laneway.errors import Exit, UsageError
 if TYPE_CHECKING:
     from typer import Typer
 
+    from laneway.lanes.allocate import Lanes
     from laneway.policy.model import PolicySet
     from laneway.state.host import HostState
 
@@ -67,11 +68,12 @@ def register(app: "Typer") -> None:
 def run(paths: Sequence[str | Path], *, form: Format, directory: Path | None) -> Exit:
     """Compile the policy at `paths` and write it out."""
     from laneway.cli import tell
+    from laneway.cli.steps_json import steps_json, tenants_by
     from laneway.plan.files import files
     from laneway.plan.plan import plan
     from laneway.state.host import HostState
 
-    policy, desired = _desired(paths)
+    policy, lanes, desired = _desired(paths)
     if directory is not None:
         _write(directory, files(desired))
     elif form in FILE_OF:
@@ -79,13 +81,13 @@ def run(paths: Sequence[str | Path], *, form: Format, directory: Path | None) ->
     else:
         steps = plan(desired, HostState())
         if form == Format.JSON:
-            output.answer({"steps": tell.as_json(steps, policy.host)})
+            output.answer({"steps": steps_json(steps, tenants_by(lanes, "", [policy]), policy.host)})
         else:
             output.data(tell.plan_text(steps, policy.host))
     return Exit.DONE
 
 
-def _desired(paths: Sequence[str | Path]) -> "tuple[PolicySet, HostState]":
+def _desired(paths: Sequence[str | Path]) -> "tuple[PolicySet, Lanes, HostState]":
     from laneway.cli.paths import policy_paths
     from laneway.compile.assume import assumed_facts
     from laneway.compile.host import compile_host
@@ -94,7 +96,8 @@ def _desired(paths: Sequence[str | Path]) -> "tuple[PolicySet, HostState]":
     from laneway.policy.load import load
 
     policy = load(policy_paths(paths))
-    return policy, compile_host(policy, allocate(policy, Leases()), assumed_facts(policy))
+    lanes = allocate(policy, Leases())
+    return policy, lanes, compile_host(policy, lanes, assumed_facts(policy))
 
 
 def _write(directory: Path, contents: dict[str, str]) -> None:

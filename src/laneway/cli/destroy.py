@@ -54,6 +54,7 @@ def run(tenants: Sequence[str], *, wait: float = 0, as_json: bool = False, is_ag
     """Remove `tenants`, or everything."""
     from laneway.cli import difference, tell
     from laneway.cli.change import alone, change, refuse_while_waiting
+    from laneway.cli.steps_json import nobody, tenants_of
     from laneway.kernel.privilege import demand_net_admin
 
     demand_net_admin()
@@ -64,16 +65,12 @@ def run(tenants: Sequence[str], *, wait: float = 0, as_json: bool = False, is_ag
         scene = _without(tenants)
         difference.demand_agreed(scene, agreed)
         unknown = [] if scene.aim.policy.tenants else _unknown_priors(scene)
+        tenant_of = tenants_of(scene) if as_json else nobody
         outcome, _ = change(scene, destroyed=not scene.aim.policy.tenants)
     words = f"removed: {tell.tally(outcome.steps)}" if outcome.changed else "nothing to do"
     with output.of_what_is_done(words):
         if as_json:
-            told = {
-                "changed": outcome.changed,
-                "steps": tell.as_json(outcome.steps),
-                "notes": [*outcome.notes, *unknown],
-            }
-            output.answer({**told, "workloads": dict(outcome.workloads), "pending": None})
+            output.answer(tell.Told(outcome, tenant_of, tuple(unknown)).as_json())
         else:
             output.data(words)
     for each in unknown:

@@ -35,7 +35,9 @@ def run_in_force(*, wait: float, dry_run: bool = False, as_json: bool = False, o
 
 def _nothing(*, as_json: bool) -> Exit:
     if as_json:
-        output.answer({"changed": False, "generation": None, "steps": [], "pending": None})
+        output.answer(
+            {"changed": False, "generation": None, "steps": [], "workloads": {}, "notes": [], "pending": None}
+        )
     else:
         output.note("no policy is in force on this host: nothing to apply")
     return Exit.DONE
@@ -47,13 +49,16 @@ def _apply_again(present: Generation, *, as_json: bool) -> Exit:
     from laneway.apply.signals import held
     from laneway.cli import tell
     from laneway.cli.progress import shown
+    from laneway.cli.steps_json import nobody, tenants_of
     from laneway.cli.wire import carry_out, look_at, to_remember
 
     scene = look_at(store.policy_of(present), prune=True)
     before = to_remember(scene)
+    tenant_of = tenants_of(scene) if as_json else nobody
     with held(), shown() as progress:
         outcome = carry_out(scene, progress, Reapplication(present, before), before.before)
-    tell.outcome(outcome, present.number, done="applied again", json=as_json)
+    told = tell.Told(outcome, tenant_of)
+    tell.outcome(told, present.number, done="applied again", json=as_json)
     if not as_json:
         tell.waiting(scene.aim.waiting)
     return Exit.DONE

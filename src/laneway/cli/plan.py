@@ -25,6 +25,9 @@ def register(app: "Typer") -> None:
         paths: Annotated[list[str] | None, typer.Argument(metavar="[PATH]...", help="Files or directories.")] = None,
         *,
         commands: Annotated[bool, typer.Option("--commands", help="Each step as the command one would type.")] = False,
+        summary: Annotated[
+            bool, typer.Option("--summary", help="Only how many objects change, for each tenant.")
+        ] = False,
         prune: Annotated[bool, typer.Option("--prune", help="Remove tenants the policy does not name.")] = False,
         against: Annotated[
             str | None,
@@ -42,7 +45,7 @@ def register(app: "Typer") -> None:
         status --dump | laneway plan --against - PATH). A plan saved with -o is applied as it is, or refused where the
         host has changed since. Exit code 0: nothing to do; 4: changes are pending.
         """
-        asked = Manner(as_json=as_json, commands=commands, saved=saved)
+        asked = Manner(as_json=as_json, commands=commands, summary=summary, saved=saved)
         finish(lambda: run(paths or [], asked, prune=prune, against=against), as_json=as_json)
 
 
@@ -51,6 +54,7 @@ class Manner(NamedTuple):
 
     as_json: bool = False
     commands: bool = False
+    summary: bool = False
     saved: str | None = None  # the file to which the plan is saved as well
 
 
@@ -63,7 +67,7 @@ def run(paths: Sequence[str | Path], asked: Manner, *, prune: bool, against: str
 
     scene = look(paths, prune=prune) if against is None else look_back(against, paths, prune=prune)
     code = show(scene, asked, lambda: waiting.pending_now() if against is None else None)
-    if code == Exit.PENDING and not (asked.as_json or asked.commands):
+    if code == Exit.PENDING and not any(asked):
         output.note("--commands shows each step as a command")
     return code
 
@@ -75,27 +79,48 @@ def show(scene: "Scene", asked: Manner, pending: "Callable[[], Pending | None]")
     from laneway.plan.conflicts.collision import refuse
     from laneway.plan.plan import plan
 
-    aim, host = scene.aim, scene.aim.policy.host
-    steps = plan(aim.desired, scene.observed)
+    steps = plan(scene.aim.desired, scene.observed)
     refuse(in_the_way(scene))
     change = pending()
     if asked.saved is not None:
         saved_plan.write(asked.saved, scene, steps)
     if asked.as_json:
-        told = {"changed": bool(steps), "steps": tell.as_json(steps, host), "waiting": list(aim.waiting)}
-        told["notes"] = list(scene.notes())
+        told = _json(scene, steps, summary=asked.summary)
         output.answer({**told, "workloads": not_as_asked(scene, steps), **waiting.as_json(change)})
         return Exit.PENDING if steps else Exit.DONE
-    if steps:
+    if steps and asked.summary:
+        _show_summary(scene, steps)
+    elif steps:
         _show_steps(scene, steps, commands=asked.commands)
     else:
         output.note("nothing to do")
     tell.workloads(not_as_asked(scene, steps))
     tell.kept(scene.kept)
-    tell.waiting(aim.waiting)
+    tell.waiting(scene.aim.waiting)
     tell.notes(scene.notes())
     waiting.note(change)
     return Exit.PENDING if steps else Exit.DONE
+
+
+def _json(scene: "Scene", steps: "Sequence[Step]", *, summary: bool) -> dict[str, object]:
+    from laneway.cli.steps_json import steps_json, summary_json, tenants_of
+
+    tenant_of = tenants_of(scene)
+    found: dict[str, object] = {
+        "changed": bool(steps),
+        "summary": summary_json(steps, tenant_of),
+        "waiting": list(scene.aim.waiting),
+        "kept": list(scene.kept),
+        "notes": list(scene.notes()),
+    }
+    return found if summary else {**found, "steps": steps_json(steps, tenant_of, scene.aim.policy.host)}
+
+
+def _show_summary(scene: "Scene", steps: "Sequence[Step]") -> None:
+    from laneway.cli.steps_json import summary_lines, tenants_of
+
+    for line in summary_lines(steps, tenants_of(scene)):
+        output.data(line)
 
 
 def _show_steps(scene: "Scene", steps: "Sequence[Step]", *, commands: bool) -> None:

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
     from laneway.apply.pending import Pending
     from laneway.apply.transaction import Outcome
+    from laneway.cli.steps_json import TenantOf
+    from laneway.cli.tell import Told
 
 POLL = 0.5
 """Seconds between two looks whether the confirmation has come."""
@@ -59,8 +61,10 @@ def register(app: "Typer") -> None:
 def run(generation: int | None, *, confirm_within: str | None = None, wait: float = 0, as_json: bool = False) -> Exit:
     """Take back what waits, or bring `generation` back."""
     from laneway.apply import pending, store
+    from laneway.cli import tell
     from laneway.cli.change import alone
     from laneway.cli.durations import seconds_of
+    from laneway.cli.steps_json import nobody
     from laneway.kernel.privilege import demand_net_admin
 
     within = None if confirm_within is None else seconds_of(confirm_within)
@@ -74,15 +78,18 @@ def run(generation: int | None, *, confirm_within: str | None = None, wait: floa
         if generation is not None:
             hint = f"`laneway confirm {waiting.generation}` keeps it, `laneway rollback` reverts it now"
             raise ChangeWaits(waiting.describe(), hint).of_change(waiting.change)
-        outcome = take_back(waiting)
-    _tell_taken_back(outcome, waiting.before, as_json=as_json)
+        tenant_of = _tenants_of(waiting) if as_json else nobody
+        told = tell.Told(take_back(waiting), tenant_of)
+    _tell_taken_back(told, waiting.before, as_json=as_json)
     return Exit.DONE
 
 
 def take_back_now(generation: int, *, wait: float, as_json: bool) -> Exit:
     """Take back the change that waits, at once, if it is this generation."""
     from laneway.apply import pending, store
+    from laneway.cli import tell
     from laneway.cli.change import alone
+    from laneway.cli.steps_json import nobody
     from laneway.kernel.privilege import demand_net_admin
 
     demand_net_admin()
@@ -92,23 +99,44 @@ def take_back_now(generation: int, *, wait: float, as_json: bool) -> Exit:
         if waiting is None:
             raise NothingPending("nothing waits for a confirmation", "`laneway history` shows what happened to it")
         pending.refuse_another(waiting, generation)
-        outcome = take_back(waiting)
-    _tell_taken_back(outcome, waiting.before, as_json=as_json)
+        tenant_of = _tenants_of(waiting) if as_json else nobody
+        told = tell.Told(take_back(waiting), tenant_of)
+    _tell_taken_back(told, waiting.before, as_json=as_json)
     return Exit.DONE
 
 
-def _tell_taken_back(outcome: "Outcome", before: int | None, *, as_json: bool) -> None:
+def _tell_taken_back(told: "Told", before: int | None, *, as_json: bool) -> None:
     from laneway.cli import tell
 
-    for each in outcome.notes:
-        output.note(f"note: {each}")
-    tell.outcome(outcome, before, done="reverted", json=as_json)
+    tell.notes(told.outcome.notes)
+    tell.outcome(told, before, done="reverted", json=as_json)
+
+
+def _tenants_of(waiting: "Pending") -> "TenantOf":
+    """Return whose the objects are, by the policy before the change and by that of the change.
+
+    Nothing that is wrong with them keeps a change from being reverted.
+    """
+    from contextlib import suppress
+
+    from laneway.apply import store
+    from laneway.cli.steps_json import nobody, tenants_by
+    from laneway.lanes.allocate import allocate
+    from laneway.lanes.leases import PATH, parse
+
+    with suppress(LanewayError):
+        policies = [store.policy_of(store.find(each)) for each in (waiting.generation, waiting.before) if each]
+        leases = waiting.snapshot.files.get(PATH, "")
+        if policies:
+            return tenants_by(allocate(policies[0], parse(leases)), leases, policies)
+    return nobody
 
 
 def _bring_back(generation: int | None, *, within: float | None, as_json: bool) -> None:
     from laneway.apply import store
-    from laneway.cli import tell, waiting
+    from laneway.cli import tell
     from laneway.cli.change import change, refuse_while_waiting, waiting_lines
+    from laneway.cli.steps_json import nobody, tenants_of
     from laneway.cli.wire import look_at, mindful
 
     refuse_while_waiting()
@@ -116,7 +144,8 @@ def _bring_back(generation: int | None, *, within: float | None, as_json: bool) 
     scene = mindful(look_at(store.policy_of(wanted), prune=True))
     outcome, record = change(scene, within=within, restores=wanted.number, destroyed=wanted.destroyed)
     done = f"restored generation {wanted.number}"
-    tell.outcome(outcome, record.generation, done=done, json=as_json, more=waiting.as_json(record.waiting))
+    told = tell.Told(outcome, tenants_of(scene) if as_json else nobody, pending=record.waiting)
+    tell.outcome(told, record.generation, done=done, json=as_json)
     if not as_json:
         tell.waiting(scene.aim.waiting)
         tell.waiting(waiting_lines(record.waiting))

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from laneway.apply.following import Following
     from laneway.apply.pending import Pending
+    from laneway.cli.steps_json import TenantOf
     from laneway.cli.wire import Scene
     from laneway.doctor.finding import Finding
     from laneway.plan.conflicts.collision import Collision
@@ -103,6 +104,7 @@ class View(NamedTuple):
     waiting: tuple[str, ...]
     rates: bool
     host: "HostSettings"
+    tenant_of: "TenantOf"
     pending: "Pending | None" = None
     rebooted: int = 0  # the generation in force, when the host was started anew since it was applied
     follows: "Following | None" = None  # `laneway run`
@@ -116,12 +118,14 @@ class View(NamedTuple):
 def _views(stored: "PolicySet", tenant: str | None, manner: Manner) -> "Iterator[View]":
     from laneway.apply import following
     from laneway.cli.status_data import status_data
+    from laneway.cli.steps_json import tenants_of
     from laneway.cli.waiting import pending_now
     from laneway.cli.wire import look_at
 
     scene = look_at(stored, prune=True)
     steps, others, workloads = _compared(scene)
     errors = _errors(scene)
+    tenant_of = tenants_of(scene)
     looked = time.monotonic()
     before, shown = None, 0
     while True:
@@ -130,9 +134,8 @@ def _views(stored: "PolicySet", tenant: str | None, manner: Manner) -> "Iterator
         rebooted = _lost_by_a_reboot() if steps else 0
         rates = before is not None
         found, waiting = (steps, others, workloads, errors), scene.aim.waiting
-        yield View(
-            {**data, "steps": steps}, *found, waiting, rates, stored.host, pending_now(), rebooted, following.read()
-        )
+        host = (stored.host, tenant_of, pending_now(), rebooted, following.read())
+        yield View({**data, "steps": steps}, *found, waiting, rates, *host)
         shown += 1
         if not manner.watch or shown == manner.times:
             return
@@ -180,11 +183,12 @@ def _figures(scene: "Scene") -> "Figures":
 
 def _tell(view: View, *, as_json: bool) -> None:
     from laneway.cli import tell, waiting
+    from laneway.cli.steps_json import steps_json
 
     if as_json:
         shown = {key: value for key, value in view.data.items() if key != "steps"}
         others = [each.as_json() for each in view.in_the_way]
-        drift = tell.as_json(view.steps, view.host)
+        drift = steps_json(view.steps, view.tenant_of, view.host)
         rebooted = bool(view.rebooted)
         errors = [{**each._asdict(), "commands": list(each.commands)} for each in view.errors]
         in_sync = not view.steps and not view.workloads

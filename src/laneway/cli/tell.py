@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from laneway.cli import output
+from laneway.cli.steps_json import pinned, steps_json
+from laneway.cli.waiting import as_json as waiting_json
 from laneway.plan.steps import touched
-from laneway.plan.words import command, commands, describe
+from laneway.plan.words import commands
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from laneway.apply.pending import Pending
     from laneway.apply.transaction import Outcome
+    from laneway.cli.steps_json import TenantOf
     from laneway.plan.steps import Step
     from laneway.policy.model import HostSettings
-    from laneway.state.facts import Variant
 
 NOUNS = {
     "netns": "network namespace",
@@ -40,28 +43,28 @@ _PLURALS = {
 }
 
 
+class Told(NamedTuple):
+    """What a transaction did, and what an answer says besides."""
+
+    outcome: Outcome
+    tenant_of: TenantOf
+    notes: tuple[str, ...] = ()
+    pending: Pending | None = None
+
+    def as_json(self) -> dict[str, object]:
+        """Return it as data."""
+        return {
+            "changed": self.outcome.changed,
+            "steps": steps_json(self.outcome.steps, self.tenant_of),
+            "workloads": dict(self.outcome.workloads),
+            "notes": [*self.outcome.notes, *self.notes],
+            **waiting_json(self.pending),
+        }
+
+
 def plan_text(steps: Sequence[Step], host: HostSettings) -> str:
     """Return a plan as commands a person could type, in order, on a host of these settings."""
-    return "\n".join(commands(steps, variant=_pinned(host)))
-
-
-def as_json(steps: Iterable[Step], host: HostSettings | None = None) -> list[dict[str, str]]:
-    """Return a plan as data: what is done to which kind of object, in one line and as commands."""
-    variant = None if host is None else _pinned(host)
-    return [
-        {
-            "op": str(step.op),
-            "kind": step.kind,
-            "summary": describe(step),
-            "command": command(step, variant=variant),
-        }
-        for step in steps
-    ]
-
-
-def _pinned(host: HostSettings) -> Variant | None:
-    """Return the variant of iptables that the policy names, which need not be what `iptables` is on the host."""
-    return None if host.iptables == "auto" else host.iptables
+    return "\n".join(commands(steps, variant=pinned(host)))
 
 
 def tally(steps: Sequence[Step]) -> str:
@@ -75,19 +78,15 @@ def counted(changes: Mapping[str, int]) -> str:
     return ", ".join(f"{n} {noun if n == 1 else _PLURALS.get(noun, noun + 's')}" for noun, n in named)
 
 
-def outcome(
-    result: Outcome, generation: int | None, *, done: str, json: bool, more: Mapping[str, object] | None = None
-) -> None:
-    """Say what a transaction did to this host; `done` is its name, `more` what a JSON answer has besides."""
+def outcome(told: Told, generation: int | None, *, done: str, json: bool) -> None:
+    """Say what a transaction did to this host; `done` is its name."""
+    result = told.outcome
     words = f"nothing to do: the host holds the policy (generation {generation})"
     if result.changed:
         words = f"{done}, generation {generation}: {tally(result.steps)}"
     with output.of_what_is_done(words):
         if json:
-            told: dict[str, object] = {"changed": result.changed, "generation": generation}
-            told |= {"steps": as_json(result.steps)}
-            told |= {"workloads": dict(result.workloads), "notes": list(result.notes)}
-            output.answer({**told, **(more or {"pending": None})})
+            output.answer({"generation": generation, **told.as_json()})
         else:
             output.data(words)
     if not json:

@@ -137,13 +137,14 @@ def _trials(judgement: "Judgement") -> "tuple[Trial, ...]":
 def _json(judgement: "Judgement", trials: "Iterable[Trial]") -> dict[str, object]:
     from laneway.explain.places import Places
     from laneway.explain.report import as_json as explanation_json
+    from laneway.verify.aspects import Owners
     from laneway.verify.drift import as_json
 
-    places = Places()
+    places, owners = Places(), Owners(judgement.ground.origins)
     holds = judgement.exit_code == Exit.DONE and all(each.holds for each in trials)
     return {
         "holds": holds,
-        "drift": [as_json(each) for each in judgement.drift],
+        "drift": [as_json(each, owners.about(each).tenants) for each in judgement.drift],
         "expectations": len(judgement.aim.policy.expects),
         "failed": [
             {

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from laneway.explain.origin import Origins
+    from laneway.plan.steps import Step
     from laneway.state.marks import FwMark
     from laneway.verify.drift import Difference
 
@@ -84,10 +85,14 @@ class Owners:
                 self._links[veth_name(tenant.name, workload.name)] = tenant.name
                 self._netns[netns_name(tenant.name, workload.name)] = tenant.name
         self._owners = {number: name for name, number in origins.lanes.owners.items()}
+        self._numbered = {str(number): name for number, name in self._owners.items()}
 
-    def about(self, difference: Difference) -> About:  # noqa: C901, PLR0911  one case a kind
+    def about(self, difference: Difference) -> About:
         """Return whose what differs is, and which side of theirs."""
-        step = difference.step
+        return self.about_step(difference.step)
+
+    def about_step(self, step: Step) -> About:  # noqa: C901, PLR0911  one case a kind
+        """Return whose the object of a step is, and which side of theirs."""
         kind, key = step.kind, step.key
         if kind in _PLUMBING or getattr(key, "netns", HOST) != HOST:
             return About(Aspect.NETWORK, self._some(self._plumbing(key)))
@@ -160,12 +165,11 @@ class Owners:
     def _of_rules(self, chain: str, *both: tuple[object, ...] | None) -> Iterator[str]:
         """Yield the tenants of a chain of one tenant's, or of the rules that are not alike when all have tenants."""
         if chain.startswith(CLASS_OF):
-            yield from self._some(self._owners.get(int(chain.removeprefix(CLASS_OF))))
+            yield from self._some(self._numbered.get(chain.removeprefix(CLASS_OF)))
             return
         old, new = (frozenset(each or ()) for each in both)
-        named = {
-            rule.comment.split(":")[1] if isinstance(rule, ChainRule) and rule.comment else "" for rule in old ^ new
-        }
+        # Whoever writes into a chain of laneway's writes what comment they like.
+        named = {f"{rule.comment}::".split(":")[1] if isinstance(rule, ChainRule) else "" for rule in old ^ new}
         if named <= self._origins.tenants.keys():
             yield from named
 

@@ -41,32 +41,33 @@ class Difference(NamedTuple):
 
 def differences(steps: Iterable[Step]) -> tuple[Difference, ...]:
     """Return the differences that `steps` would mend."""
-    return tuple(_difference(step) for step in merged(steps))
+    return tuple(difference(step) for step in merged(steps))
 
 
-def as_json(difference: Difference) -> dict[str, object]:
-    """Return a difference as plain data."""
+def as_json(found: Difference, tenants: frozenset[str]) -> dict[str, object]:
+    """Return a difference as plain data; of several tenants' it names none."""
     return {
-        "op": str(difference.step.op),
-        "state": difference.state,
-        "kind": difference.step.kind,
-        "object": difference.object,
-        "is": difference.is_,
-        "should_be": difference.should_be,
-        "command": command(difference.step),
+        "tenant": min(tenants) if len(tenants) == 1 else None,
+        "op": str(found.step.op),
+        "state": found.state,
+        "kind": found.step.kind,
+        "object": found.object,
+        "is": found.is_,
+        "should_be": found.should_be,
+        "command": command(found.step),
     }
 
 
-def text(difference: Difference) -> str:
+def text(found: Difference) -> str:
     """Return a difference for a person: one line, and of a chain or file the lines that are not alike."""
-    title = visible(f"{difference.state}: {difference.object}")
-    is_, should_be = difference.is_ or "", difference.should_be or ""
-    if difference.step.kind in _MANY_LINES and difference.step.op is Op.REPLACE:
+    title = visible(f"{found.state}: {found.object}")
+    is_, should_be = found.is_ or "", found.should_be or ""
+    if found.step.kind in _MANY_LINES and found.step.op is Op.REPLACE:
         return "\n".join([title, *_lines(is_.splitlines(), should_be.splitlines())])
-    if difference.step.op is Op.REPLACE:
+    if found.step.op is Op.REPLACE:
         return f"{title}: is {visible(is_)}, should be {visible(should_be)}"
-    value = is_ if difference.step.op is Op.DELETE else should_be
-    one_line = value and (difference.step.kind not in _MANY_LINES or "\n" not in value)
+    value = is_ if found.step.op is Op.DELETE else should_be
+    one_line = value and (found.step.kind not in _MANY_LINES or "\n" not in value)
     return f"{title}: {visible(value)}" if one_line and value != "there" else title
 
 
@@ -76,7 +77,8 @@ def _lines(is_: list[str], should_be: list[str]) -> list[str]:
     return [*missing, *extra] or ["    the order of its lines is another one"]
 
 
-def _difference(step: Step) -> Difference:
+def difference(step: Step) -> Difference:
+    """Return what one step would mend."""
     old = None if step.op is Op.CREATE else _value(step, step.old)
     new = None if step.op is Op.DELETE else _value(step, step.new)
     return Difference(step, _object(step), old, new)
