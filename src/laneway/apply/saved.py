@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from laneway.errors import UsageError
 from laneway.policy.load import PolicyError, load_text
 from laneway.policy.write import to_toml
+from laneway.state.chain_text import rule_text
 from laneway.state.facts import Foreign, HostFacts, Networks
 from laneway.state.host import HostState, ReadBack
 from laneway.state.portable import MalformedError, noun, plain
@@ -109,9 +110,20 @@ def saved_host(text: str, file: str) -> SavedHost:
         raise UsageError(f"{file}: no saved state of this laneway, whose format is {FORMAT}", _HINT)
     try:
         observed, facts, foreign = (noun(kind, values[name], name) for name, kind in _PARTS.items())
+        _demand_rules(observed)
     except (MalformedError, RecursionError) as error:
         raise UsageError(f"{file}: {error}", _HINT) from error
     return SavedHost(observed, facts, foreign, _policy(values.get("policy"), file))
+
+
+def _demand_rules(observed: HostState) -> None:
+    """Raise MalformedError for a rule that iptables has no words for: no host has it."""
+    try:
+        for key, rules in observed.chains.items():
+            for rule in rules:
+                rule_text(rule, family=key.family)
+    except ValueError as error:
+        raise MalformedError(f"chains: {error}") from error
 
 
 def _policy(text: object, file: str) -> PolicySet | None:
