@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from laneway.cli.paths import policy_paths
+from laneway.cli.paths import in_its_place, policy_paths
 from laneway.errors import UsageError
 
 if TYPE_CHECKING:
@@ -71,3 +71,36 @@ def test_standard_input_is_read_once() -> None:
         policy_paths(["-", "-"])
     with pytest.raises(UsageError, match="empty"):
         policy_paths([""])
+
+
+HOST, _, SHOP = POLICY.partition("[tenants.acme]\n")
+
+
+def test_a_file_is_judged_in_the_place_it_will_have(tmp_path: Path) -> None:
+    directory, shop, staged = tmp_path / "laneway", tmp_path / "laneway/shop.toml", tmp_path / "source.x"
+    directory.mkdir()
+    (directory / "host.toml").write_text(HOST, encoding="utf-8")
+    shop.write_text(f"[tenants.acme]\n{SHOP}", encoding="utf-8")
+    staged.write_text(shop.read_text(encoding="utf-8").replace("10.20.0.10", "10.20.0.11"), encoding="utf-8")
+
+    assert laneway("check", str(staged)).returncode == 3  # by itself it has no uplinks
+    assert laneway("check", "--with", str(shop), str(staged)).returncode == 0
+    assert laneway("check", "--with", str(shop), "-", text=staged.read_text(encoding="utf-8")).returncode == 0
+    beside = laneway("check", "--with", str(directory), str(staged))
+
+    assert beside.returncode == 3
+    assert "tenant acme is defined twice" in beside.stderr
+
+
+def test_its_place_is_a_name_in_a_directory(tmp_path: Path) -> None:
+    for name in ("host.toml", "shop.toml", ".shop.toml.swp.toml", "notes.txt"):
+        (tmp_path / name).touch()
+    host, shop, new = tmp_path / "host.toml", tmp_path / "shop.toml", tmp_path / "new.toml"
+
+    assert in_its_place([new], shop) == [host, new]
+    assert in_its_place([new], tmp_path) == [host, shop, new]
+    assert in_its_place([shop], tmp_path) == [host, shop]
+    assert in_its_place([new], tmp_path / "blog.toml") == [host, shop, new]
+    for given, place in (([], shop), ([new, shop], shop), ([new], tmp_path / "none/shop.toml")):
+        with pytest.raises(UsageError):
+            in_its_place(given, place)

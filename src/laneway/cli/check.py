@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 from laneway.cli import output
 from laneway.cli.app import finish
-from laneway.cli.paths import policy_paths
+from laneway.cli.paths import in_its_place, policy_paths
 from laneway.errors import Exit, UsageError
 from laneway.state.visible import visible
 
@@ -32,6 +32,7 @@ class Manner(NamedTuple):
     """What becomes of warnings, and how all is told."""
 
     form: Format = Format.TEXT
+    place: Path | None = None  # where the file is to be put
     strict: bool = False  # a warning is as bad as an error
     ignored: tuple[str, ...] = ()  # rules whose warnings are not wanted
 
@@ -41,9 +42,13 @@ def register(app: "Typer") -> None:
     import typer
 
     @app.command(short_help="Validate policy files: each mistake with its line and a hint.")
-    def check(
+    def check(  # noqa: PLR0913  a parameter for each option
         paths: Annotated[list[str] | None, typer.Argument(metavar="PATH", help="Files or directories.")] = None,
         *,
+        place: Annotated[
+            Path | None,
+            typer.Option("--with", metavar="PLACE", help="Judge the file beside the others of its directory."),
+        ] = None,
         strict: Annotated[bool, typer.Option("--strict", help="Take warnings for errors.")] = False,
         ignore: Annotated[list[str] | None, typer.Option(metavar="RULE", help="Leave out a rule's warnings.")] = None,
         form: Annotated[Format, typer.Option("--format", help="How to answer.")] = Format.TEXT,
@@ -55,10 +60,13 @@ def register(app: "Typer") -> None:
         do not change the exit code, unless --strict is given. --format sarif is for the code scanning of CI services.
         The packets of every [[expect]] are followed through the host that `laneway lab` would make.
 
+        --with judges one file, or -, before it is put into a directory: PLACE is that directory, or the name in it that
+        the file will have. Of a configuration management: validate: laneway check --with /etc/laneway/shop.toml %s
+
         Several paths are read as one policy, - is standard input. Without a path it is the one of $LANEWAY_POLICY, or
         /etc/laneway.
         """
-        manner = Manner(Format.JSON if as_json else form, strict=strict, ignored=tuple(ignore or ()))
+        manner = Manner(Format.JSON if as_json else form, place, strict=strict, ignored=tuple(ignore or ()))
         finish(lambda: run(paths or [], manner), as_json=manner.form is Format.JSON)
 
 
@@ -68,7 +76,7 @@ def run(paths: Sequence[str | Path], manner: Manner) -> Exit:
     from laneway.policy.load import PolicyError, load
 
     _refuse_unknown_rules(manner.ignored)
-    chosen = policy_paths(paths)
+    chosen = policy_paths(paths) if manner.place is None else in_its_place(paths, manner.place)
     try:
         policy = load(chosen)
     except PolicyError as error:

@@ -18,6 +18,23 @@ def is_named(given: Sequence[str | Path]) -> bool:
     return bool(given or os.environ.get("LANEWAY_POLICY"))
 
 
+def in_its_place(given: Sequence[str | Path], place: Path) -> list[Path]:
+    """Return the one file given, and beside it the others of the directory that it is to be put into.
+
+    The place is that directory, where a file of the same name is left out, or the name in it that the file will have.
+    Raises UsageError where not one file is given.
+    """
+    if len(given) != 1:
+        raise UsageError("--with judges one file in its place", "name that one: laneway check --with DIR FILE")
+    (file,) = policy_paths(given)
+    directory, name = (place, file.name) if place.is_dir() else (place.parent, place.name)
+    try:
+        found = sorted(each for each in directory.iterdir() if each.name.endswith(".toml") and each.name[0] != ".")
+    except OSError as error:
+        raise UsageError(f"{directory}: {error.strerror}", "name the directory, or the file's place in it") from error
+    return [*(each for each in found if each.name != name), file]
+
+
 def policy_paths(given: Sequence[str | Path]) -> list[Path]:
     """Return the paths given, "-" for standard input, or else `$LANEWAY_POLICY`, or else `/etc/laneway`.
 

@@ -6,7 +6,6 @@ given, or the fixture asked for.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,6 +15,9 @@ if TYPE_CHECKING:
     from laneway.verify.suite import Hosts
 
 _OPTION = "laneway_policy"
+_NODE = "laneway["
+"""What the node ids of the added tests begin with."""
+
 _STRICT = "laneway_strict"
 
 
@@ -27,7 +29,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         dest=_OPTION,
         metavar="PATH",
         action="append",
-        help="Add a test for each tenant and side of it, on each of --hosts. Given again, the files are one policy.",
+        help="Add a test for each tenant and side of it, on each of --hosts. Given again, the files are one policy. "
+        "HOST=PATH is of that host alone, and {host} in a path stands for its name.",
     )
     group.addoption(
         "--laneway-strict", dest=_STRICT, action="store_true", help="Take the doctor's warnings for errors."
@@ -37,6 +40,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Tell of the marker that the added tests have: `-m laneway` runs them alone."""
     config.addinivalue_line("markers", "laneway: a test that --laneway-policy adds")
+    config.addinivalue_line("markers", "xdist_group(name): tests that one worker runs, with --dist=loadgroup")
+    # Their node ids are no paths, for which pytest takes its arguments.
+    config.stash[_CHOSEN] = [each for each in config.args if each.startswith(_NODE)]
+    if config.stash[_CHOSEN] and config.getoption(_OPTION):
+        config.args = [each for each in config.args if not each.startswith(_NODE)]
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -46,9 +54,18 @@ def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config
         return
     from laneway.verify import suite
 
-    for host in _named(config):
-        node = suite.host_node(session, _hosts(config), host)
-        items.extend(session.genitems(node))
+    hosts = _named(config)
+    _hosts(config).load(hosts)
+    added = [item for host in hosts for item in session.genitems(suite.host_node(session, _hosts(config), host))]
+    chosen = config.stash[_CHOSEN]
+    for each in chosen:
+        if not any(_is_of(item, each) for item in added):
+            raise pytest.UsageError(f"not found: {each}")
+    items.extend(item for item in added if not chosen or any(_is_of(item, each) for each in chosen))
+
+
+def _is_of(item: pytest.Item, chosen: str) -> bool:
+    return item.nodeid == chosen or item.nodeid.startswith(f"{chosen}::")
 
 
 @pytest.fixture
@@ -66,6 +83,7 @@ def laneway(request: pytest.FixtureRequest, host: Any) -> Ask:  # noqa: ANN401  
 
 
 _HOSTS = pytest.StashKey["Hosts"]()
+_CHOSEN = pytest.StashKey[list[str]]()
 
 
 def _hosts(config: pytest.Config) -> Hosts:
@@ -73,9 +91,7 @@ def _hosts(config: pytest.Config) -> Hosts:
     from laneway.verify import suite
 
     if _HOSTS not in config.stash:
-        config.stash[_HOSTS] = suite.Hosts(
-            suite.policy_at([Path(each) for each in config.getoption(_OPTION)]), strict=config.getoption(_STRICT)
-        )
+        config.stash[_HOSTS] = suite.Hosts(config.getoption(_OPTION), strict=config.getoption(_STRICT))
     return config.stash[_HOSTS]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,7 +19,6 @@ from laneway.verify.judgement import judge_remote
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
-    from pathlib import Path
 
     from laneway.explain.expect import Failure
     from laneway.policy.model import PolicySet
@@ -36,23 +36,57 @@ class Mismatch(Exception):  # noqa: N818  what a test found, not an error of our
 class Hosts:
     """Reads each host once, however many tests ask about it."""
 
-    def __init__(self, policy: PolicySet, *, strict: bool = False) -> None:
-        """Keep the policy; no host is read before a test asks for it."""
-        self.policy = policy
+    def __init__(self, policies: Sequence[str], *, strict: bool = False) -> None:
+        """Keep where the policies are; no host is read before a test asks for it."""
+        self._policies = policies
+        self._loaded: dict[tuple[Path, ...], PolicySet] = {}
         self._strict = strict  # the doctor's warnings are failures too
         self._read: dict[int, Judgement | LanewayError] = {}
+
+    def policy(self, host: Any) -> PolicySet:  # noqa: ANN401  testinfra's, which has no types
+        """Return the policy of a host; raises pytest.UsageError."""
+        name = host.backend.get_hostname()
+        paths = tuple(paths_for(name, self._policies))
+        if not paths:
+            raise pytest.UsageError(f"--laneway-policy names no policy of host {name}: add {name}=PATH")
+        if paths not in self._loaded:
+            self._loaded[paths] = policy_at(paths)
+        return self._loaded[paths]
+
+    def load(self, hosts: Sequence[Any]) -> None:
+        """Load the policies of all hosts; raises pytest.UsageError, also for one of a host that is not looked at."""
+        names = {each.backend.get_hostname() for each in hosts}
+        unknown = sorted({each for each, _ in map(named, self._policies) if each} - names)
+        if unknown:  # the name may be mistyped
+            whose = f"--laneway-policy is for {', '.join(unknown)}, and --hosts are {', '.join(sorted(names))}"
+            raise pytest.UsageError(whose)
+        for each in hosts:
+            self.policy(each)
 
     def judgement(self, host: Any) -> Judgement:  # noqa: ANN401  testinfra's, which has no types
         """Return the judgement on a host; raises LanewayError, the same one for every test."""
         if id(host) not in self._read:
             try:
-                self._read[id(host)] = replace(judge_remote(host, self.policy), strict=self._strict)
+                self._read[id(host)] = replace(judge_remote(host, self.policy(host)), strict=self._strict)
             except LanewayError as error:
                 self._read[id(host)] = error
         found = self._read[id(host)]
         if isinstance(found, LanewayError):
             raise found
         return found
+
+
+def named(value: str) -> tuple[str, str]:
+    """Return the host that a value of the option is for, empty: all of them, and the path."""
+    host, equals, path = value.partition("=")
+    return (host, path) if equals and "/" not in host and not Path(value).exists() else ("", value)
+
+
+def paths_for(host: str, policies: Sequence[str]) -> Iterator[Path]:
+    """Yield where the policy of a host is, by the values of the option."""
+    for each, path in map(named, policies):
+        if each in ("", host):
+            yield Path(path.replace("{host}", host))
 
 
 def policy_at(paths: Sequence[Path]) -> PolicySet:
@@ -63,9 +97,14 @@ def policy_at(paths: Sequence[Path]) -> PolicySet:
         raise pytest.UsageError(str(error)) from error
 
 
+def node_name(host: Any) -> str:  # noqa: ANN401  testinfra's
+    """Return what the node ids of a host's tests begin with."""
+    return f"laneway[{host.backend.get_pytest_id().replace('://', ':')}]"
+
+
 def host_node(parent: pytest.Session, hosts: Hosts, host: Any) -> pytest.Collector:  # noqa: ANN401  testinfra's
     """Return the collector of one host's tests, named nearly as testinfra names the host: two slashes are a path's."""
-    name = f"laneway[{host.backend.get_pytest_id().replace('://', ':')}]"
+    name = node_name(host)
     node: pytest.Collector = _HostNode.from_parent(parent, name=name, nodeid=name, hosts=hosts, host=host)
     return node
 
@@ -80,7 +119,7 @@ class _HostNode(pytest.Collector):
 
     def collect(self) -> Iterator[pytest.Item]:
         """Yield a test for each tenant and side of it."""
-        for title, find in _questions(self._hosts.policy):
+        for title, find in _questions(self._hosts.policy(self._host)):
             yield _Check.from_parent(self, name=title, find=find, read=self._judgement)
 
     def _judgement(self) -> Judgement:
@@ -95,6 +134,8 @@ class _Check(pytest.Item):
         self._find = find
         self._read = read
         self.add_marker("laneway")
+        # With --dist=loadgroup one worker has all tests of a host, and one login is enough.
+        self.add_marker(pytest.mark.xdist_group(self.parent.name if self.parent else "laneway"))
 
     def setup(self) -> None:
         """Read the host: one that cannot be read is an error of each test, and a failure of none."""
