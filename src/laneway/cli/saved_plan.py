@@ -29,11 +29,12 @@ class SavedPlan(NamedTuple):
 
 def write(file: str, scene: Scene, steps: Sequence[Step]) -> None:
     """Write the plan to a file; raises UsageError where that cannot be."""
-    from laneway.cli import output, tell
+    from laneway.cli import output
+    from laneway.cli.steps_json import nobody, steps_json
     from laneway.policy.write import to_toml
 
     policy = scene.aim.policy
-    values = {"laneway": FORMAT, "plan": tell.as_json(steps, policy.host), "policy": to_toml(policy)}
+    values = {"laneway": FORMAT, "plan": steps_json(steps, nobody, policy.host), "policy": to_toml(policy)}
     try:
         Path(file).write_text(f"{output.json_text(values)}\n", encoding="utf-8")
     except (OSError, ValueError) as error:
@@ -74,10 +75,10 @@ def _begins_as_json(path: Path) -> bool:
 
 def demand_same(saved: SavedPlan, scene: Scene) -> None:
     """Raise Conflict when what is to be done now is not what the plan says."""
-    from laneway.cli import tell
+    from laneway.cli.steps_json import nobody, steps_json
     from laneway.plan.plan import plan
 
-    steps = tell.as_json(plan(scene.aim.desired, scene.observed), scene.aim.policy.host)
+    steps = steps_json(plan(scene.aim.desired, scene.observed), nobody, scene.aim.policy.host)
     if steps and steps != saved.steps:
         differ = [each for each in steps if each not in saved.steps] or [
             each for each in saved.steps if each not in steps
