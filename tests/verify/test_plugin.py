@@ -91,7 +91,7 @@ def test_a_host_has_a_policy_of_its_own(tmp_path: Path) -> None:
     mistyped = pytest_in(tmp_path, *common_and, "--laneway-policy=edge3=edge1.toml")
     assert mistyped.returncode == 4
     assert "--laneway-policy is for edge3, and --hosts are edge1, edge2" in mistyped.stdout + mistyped.stderr
-    none = pytest_in(tmp_path, "--hosts=ssh://edge1,ssh://edge2", "--laneway-policy=edge1=edge1.toml")
+    none = pytest_in(tmp_path, "--hosts=ssh://edge1,ssh://edge2", "--laneway-policy=edge1=common.toml")
     assert none.returncode == 4
     assert "no policy of host edge2: add edge2=PATH" in none.stdout + none.stderr
 

@@ -26,11 +26,28 @@ _PATTERNS = tuple(f"/proc/sys/{each.replace('{}', '*')}" for each in dict.fromke
 
 _SCRIPT = r"""
 export LC_ALL=C PATH="$PATH:/usr/sbin:/sbin:/usr/local/sbin"
+export mark
+show=$(cat <<'END'
 show() {
     title=$1; shift
     printf '\n%s %s\n' "$mark" "$title"
     "$@" 2>/dev/null || { code=$?; printf '\n%s !%s %s\n' "$mark" "$code" "$title"; "$@" 2>&1 >/dev/null; }
 }
+END
+)
+eval "$show"
+# One shell a namespace: each `ip -n` makes a mount namespace, with a copy of all mounts, and each name is one of them.
+inner="$show"'
+show "netns $0 link" ip -N -d -j link
+show "netns $0 addr" ip -N -j addr
+show "netns $0 route4" ip -N -j -4 route show table all proto 147
+show "netns $0 route6" ip -N -j -6 route show table all proto 147
+:'
+if command -v nsenter >/dev/null; then
+    inside() { nsenter --net="/run/netns/$1" sh -c "$inner" "$1" 2>/dev/null; }
+else
+    inside() { ip netns exec "$1" sh -c "$inner" "$1" 2>/dev/null; }
+fi
 values() {
     if command -v grep >/dev/null; then
         grep -sH . $keys || :
@@ -52,16 +69,9 @@ work() {
     show main4 ip -N -j -4 route show table main
     show main6 ip -N -j -6 route show table main
     for file in /run/netns/*; do
-        [ -e "$file" ] || continue
+        [ -f "$file" ] || continue
         name=${file##*/}
-        if ip -n "$name" link >/dev/null 2>&1; then
-            show "netns $name link" ip -n "$name" -N -d -j link
-            show "netns $name addr" ip -n "$name" -N -j addr
-            show "netns $name route4" ip -n "$name" -N -j -4 route show table all proto 147
-            show "netns $name route6" ip -n "$name" -N -j -6 route show table all proto 147
-        else
-            show "file $file" cat "$file"
-        fi
+        inside "$name" || show "file $file" cat "$file"
     done
     show default4 ip -N -j -4 route show table all exact 0.0.0.0/0
     show default6 ip -N -j -6 route show table all exact ::/0
