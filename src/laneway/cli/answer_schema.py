@@ -241,12 +241,17 @@ _LANE: Final[Schema] = table(
         "preferred": YES,
         "interface": TEXT,
         "open": YES,
+        "closed": {"description": "Why, by family, where it is not open.", **named(TEXT)},
         "mark": TEXT,
         "table": NUMBER,
         "table_name": TEXT,
         **_CARRIED,
     },
     **_RATE,
+)
+_REPAIR: Final[Schema] = table({"when": MOMENT, "what": TEXT, "after": TEXT, "seconds": SECONDS})
+_FOLLOWING: Final[Schema] = table(
+    {"pid": NUMBER, "since": MOMENT, "generation": NUMBER, "repairs": array(_REPAIR), "waits": TEXT, "trouble": TEXT}
 )
 _REACHED: Final[Mapping[str, Schema]] = {
     "delivered": YES,
@@ -288,6 +293,7 @@ ANSWERS: Final[Mapping[str, tuple[Schema, ...]]] = {
                 "rebooted": YES,
                 "drift": array(ref("step")),
                 "in_the_way": array(ref("collision")),
+                "run": {"description": "`laneway run`, where it follows the host.", **optional(_FOLLOWING)},
                 "pending": ref("pending"),
                 "workloads": ref("workloads"),
                 "errors": array(ref("finding")),

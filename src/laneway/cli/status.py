@@ -134,8 +134,8 @@ def _views(stored: "PolicySet", tenant: str | None, manner: Manner) -> "Iterator
         rebooted = _lost_by_a_reboot() if steps else 0
         rates = before is not None
         found, waiting = (steps, others, workloads, errors), scene.aim.waiting
-        host = (stored.host, tenant_of, pending_now(), rebooted, following.read())
-        yield View({**data, "steps": steps}, *found, waiting, rates, *host)
+        view = View({**data, "steps": steps}, *found, waiting, rates, stored.host, tenant_of)
+        yield view._replace(pending=pending_now(), rebooted=rebooted, follows=following.read())
         shown += 1
         if not manner.watch or shown == manner.times:
             return
