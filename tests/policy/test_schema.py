@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -27,6 +29,27 @@ def test_it_is_a_schema() -> None:
 
 def test_it_is_plain_json() -> None:
     assert json.loads(json.dumps(schema())) == schema()
+
+
+def test_the_examples_name_the_schema_that_lies_beside_them() -> None:
+    for path in EXAMPLES:
+        (named,) = re.findall(r"(?m)^#:schema (.*)$", path.read_text(encoding="utf-8"))
+
+        assert json.loads((path.parent / named).read_text(encoding="utf-8")) == schema()
+
+
+def test_the_hook_of_pre_commit_checks_a_directory_as_one_policy() -> None:
+    hook = (Path(__file__).parents[2] / ".pre-commit-hooks.yaml").read_text(encoding="utf-8")
+    keys = dict(re.findall(r"(?m)^(?:- |  )(\w+): (.*)$", hook))
+    entry, (at,) = keys["entry"].split(), re.findall(r"\[(\w+)\]", keys["args"])
+
+    good = subprocess.run([sys.executable, "-m", *entry, Path(__file__).parents[2] / at / "hosting"], check=False)
+    wrong = subprocess.run(
+        [sys.executable, "-m", *entry, Path(__file__).parents[2] / at / "wrong.toml"], check=False, capture_output=True
+    )
+
+    assert (keys["id"], keys["pass_filenames"]) == ("laneway-check", "false")
+    assert (good.returncode, wrong.returncode) == (0, 3)
 
 
 @pytest.mark.parametrize("path", [each for each in EXAMPLES if each.name != "wrong.toml"], ids=lambda path: path.name)

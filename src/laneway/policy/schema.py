@@ -49,6 +49,7 @@ def keys(table: Schema, path: str = "") -> Iterator[tuple[str, Schema]]:
 def _schema() -> Schema:
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": "urn:laneway:policy:1",
         "title": "laneway policy",
         "description": "Tenants of a Linux host, and the uplinks that each of them uses.",
         **_table(
