@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from laneway.state.gateways import sharing_a_network
 from laneway.state.host import BOOT
 from laneway.state.prefix import IPV4, IPV6
 
@@ -121,12 +122,15 @@ def _wanted(scene: Scene) -> Iterator[tuple[str, str]]:
         yield FORWARD4, "1"
     if IPV6 in families:
         yield FORWARD6, "1"
+    shared = sharing_a_network(scene.facts.addresses, {way.uplink.interface for way in scene.ways})
     for way in scene.ways:
         interface = way.uplink.interface
         # The kernel takes the larger of `all` and the interface's own (ip-sysctl.rst): 1 is strict, 2 is loose.
         strict = max(facts.get(RP_FILTER_ALL, "0"), facts.get(rp_filter(interface), "0")) == "1"
         if strict and IPV4 in families:
             yield rp_filter(interface), "2"
+        if IPV4 in families and interface in shared:
+            yield from _own_arp(scene, interface)
         # For every new flow MASQUERADE looks for an IPv6 source among the addresses of all links, thousands of
         # bridges, unless told to take the uplink's own (RFC 6724, 4). An uplink may have none: then it must look. One
         # that lost its address must not: it would be another uplink's that it takes, or a tenant's gateway's.
@@ -134,6 +138,18 @@ def _wanted(scene: Scene) -> Iterator[tuple[str, str]]:
         has_own = _has_prefix6(scene, interface) or own in scene.facts.turned
         if IPV6 in families and way.uplink.masquerade and has_own:
             yield own, "1"
+
+
+def _own_arp(scene: Scene, interface: str) -> Iterator[tuple[str, str]]:
+    """Yield what has a link answer and ask by ARP with its own addresses alone.
+
+    On one wire every link would answer for all of the host's addresses, and what is for one uplink come in by another
+    (ip-sysctl.rst, arp_ignore, arp_announce). Here too the larger of `all` and the interface's own counts.
+    """
+    for name, least in (("arp_ignore", 1), ("arp_announce", 2)):
+        values = (scene.facts.sysctls.get(f"net/ipv4/conf/{each}/{name}", "0") for each in ("all", interface))
+        if max(int(each) for each in values) < least:
+            yield f"net/ipv4/conf/{interface}/{name}", str(least)
 
 
 def _still_listening(scene: Scene, state: HostState) -> Iterator[tuple[str, str]]:

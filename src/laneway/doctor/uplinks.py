@@ -6,9 +6,9 @@ from difflib import get_close_matches
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
-from laneway.doctor.finding import APPLY, error, warning
+from laneway.doctor.finding import APPLY, error, info, warning
 from laneway.policy.model import AUTO
-from laneway.state.gateways import refused_gateway
+from laneway.state.gateways import refused_gateway, sharing_a_network
 from laneway.state.prefix import ANY, FAMILIES, IPV4, Prefix, of_address
 from laneway.state.routing import RouteKind
 
@@ -51,6 +51,7 @@ def judge(seen: Diagnosis, policy: PolicySet) -> Iterator[Finding]:
                 yield from _narrow(seen, uplink, family, link.mtu)
     yield from _sources(seen, policy)
     yield from _published(seen, policy)
+    yield from _sharing(seen, policy)
 
 
 def _gateway(uplink: Uplink, family: int) -> Gateway:
@@ -215,4 +216,17 @@ def _published(seen: Diagnosis, policy: PolicySet) -> Iterator[Finding]:
             "them as main does",
             f"ip addr add {address}/{address.max_prefixlen} dev lo",
             hint="right on the backup of a virtual address; one that is routed to this host belongs on lo",
+        )
+
+
+def _sharing(seen: Diagnosis, policy: PolicySet) -> Iterator[Finding]:
+    """Yield that uplinks are in one network."""
+    names = {each.interface: each.name for each in policy.uplinks}
+    shared = sharing_a_network(((each.link, each.address) for each in seen.underlay.addresses), names)
+    if shared:
+        yield info(
+            "uplinks-share-network",
+            f"uplinks {' and '.join(sorted(names[each] for each in shared))} are in one IPv4 network",
+            "apply has each answer ARP for its own addresses alone (arp_ignore 1, arp_announce 2): else what is for "
+            "one comes in by the other; destroy sets it back",
         )

@@ -23,6 +23,8 @@ HOST_KEYS = (
     "net/ipv4/ip_forward",
     "net/ipv6/conf/all/forwarding",
     "net/ipv4/conf/all/rp_filter",
+    "net/ipv4/conf/all/arp_ignore",
+    "net/ipv4/conf/all/arp_announce",
     "net/ipv4/conf/all/accept_redirects",
     "net/ipv4/conf/default/forwarding",
     "net/ipv6/conf/default/forwarding",
@@ -35,6 +37,8 @@ FORWARDING = {4: "net/ipv4/conf/{}/forwarding", 6: "net/ipv6/conf/{}/forwarding"
 
 UPLINK_KEYS = (
     "net/ipv4/conf/{}/rp_filter",
+    "net/ipv4/conf/{}/arp_ignore",
+    "net/ipv4/conf/{}/arp_announce",
     ACCEPT_RA,
     "net/ipv6/conf/{}/use_oif_addrs_only",
     "net/ipv4/conf/{}/forwarding",

@@ -8,7 +8,7 @@ from laneway.state.prefix import IPV4, Prefix, inside, is_link_local, network_of
 from laneway.state.routing import MAIN_TABLE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
 
 class DefaultRoute(NamedTuple):
@@ -88,3 +88,13 @@ def refused_gateway(interface: str, gateway: bytes, addresses: Iterable[tuple[st
     if own or alone.family == IPV4 or not longest or interface in longest:
         return own[0] if own else ""
     return longest[0]
+
+
+def sharing_a_network(addresses: Iterable[tuple[str, Prefix]], links: Collection[str]) -> frozenset[str]:
+    """Return which of these links have an IPv4 address in the network of another of them."""
+    networks = {(link, network_of(each)) for link, each in addresses if link in links and each.family == IPV4}
+    return frozenset(
+        link
+        for link, one in networks
+        if any(link != other and (inside(one, two) or inside(two, one)) for other, two in networks)
+    )
