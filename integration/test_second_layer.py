@@ -6,13 +6,15 @@ ACCEPT first. After each event conntrack is emptied, so that no packet passes be
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
 
-from laneway.cli.wire import carry_out, look_at
+from laneway.cli.wire import carry_out, linux_host, look_at
 from laneway.lab.run import Lab
 from laneway.lab.trial import Outside
+from laneway.plan.plan import plan
 from laneway.policy.load import load_text
 
 if TYPE_CHECKING:
@@ -165,3 +167,95 @@ def test_nothing_gets_through_whatever_others_do(lab: Lab, variant: str) -> None
         lab.run("sh", "-c", flushed("filter").replace("{v}", {"nft": "legacy", "legacy": "nft"}[variant]))
         lab.call(lambda: apply(lab.policy))
     assert {name: each for name, each in found.items() if each} == {}
+
+
+FIRST_LAYER_GONE = "\n".join(
+    f"for c in $({tool}-nft-save -t {table} | sed -n 's/^:\\({chains}\\) .*/\\1/p'); do "
+    f"{tool}-nft -t {table} -F $c; done"
+    for tool in ("iptables", "ip6tables")
+    for table, chains in (
+        ("filter", "LANEWAY-FORWARD\\|LANEWAY-INPUT\\|LANEWAY-UNMARKED"),
+        ("mangle", "LANEWAY-ISOLATE[^ ]*\\|LANEWAY-NEW[^ ]*\\|LANEWAY-HOST[^ ]*"),
+    )
+)
+"""What refuses is gone, what marks and translates is there: the second layer alone keeps tenants apart."""
+
+NAT_GONE = "for t in iptables ip6tables; do $t-nft -t nat -F LANEWAY-SNAT; done"
+
+OPENED = {
+    # The rule that is taken out, by its chain and its place, and what has to be gone besides the first layer.
+    ("postrouting", 0): NO_RULES,
+    ("from_tenants", -1): NO_RULES,
+    ("between_tenants", -1): NO_RULES,
+    ("leaving", -1): NAT_GONE,
+    ("host_services", -1): "",
+    ("input", 0): "",
+}
+CLOSED = [
+    ("from_tenants", 0),
+    ("from_tenants", 1),
+    ("from_tenants", 2),
+    ("between_tenants", 0),
+    ("between_tenants", 1),
+    ("leaving", 0),
+    ("host_services", 0),
+    ("host_services", 2),  # neighbour solicitation
+    ("host_services", 7),  # ports
+    ("host_services", 8),  # ICMP
+    ("host_services", 9),  # ICMPv6
+]
+"""Rules without which something is refused that may pass."""
+
+
+def without(lab: Lab, chain: str, place: int) -> None:
+    """Take a rule out of the second layer."""
+
+    def take() -> None:
+        state = linux_host("nft").read()
+        table = state.nft_tables["laneway"]
+        found = next(each for each in table.chains if each.name == chain)
+        rules = [rule for rule in found.rules if rule is not found.rules[place]]
+        chains = tuple(each if each is not found else each._replace(rules=tuple(rules)) for each in table.chains)
+        changed = state.replaced(nft_tables={"laneway": table._replace(chains=chains)})
+        linux_host("nft").run(plan(changed, state))
+
+    lab.call(take)
+
+
+def within(report: LabReport) -> list[str]:
+    """Return the leaks but for what leaves by the sender's own uplink, translated, where nobody has such an address.
+
+    That is for another tenant's prefix, and no lane leads there: the first layer alone refuses it (`not-here`).
+    """
+    left = re.compile(r" by (north|south)( as \S+)?, should be refused")
+    return [each for each in leaks(report) if not left.search(each)]
+
+
+def test_each_rule_is_needed() -> None:
+    with Lab(policy_of("nft")) as lab:
+        lab.call(lambda: apply(lab.policy))
+        lab.run("sh", "-ec", SECOND_WAY)
+        for chain, place in CLOSED:
+            without(lab, chain, place)
+            happens(lab, "nft", "for n in acme-web globex-app; do ip -n $n -6 neigh flush dev eth0; done")
+            assert lab.trial().failed, (chain, place)
+            lab.call(lambda: apply(lab.policy))
+
+        found = []
+        for (chain, place), besides in OPENED.items():
+            happens(lab, "nft", FIRST_LAYER_GONE + "\n" + besides)
+            assert within(lab.trial()) == [], (chain, place)
+            without(lab, chain, place)
+            happens(lab, "nft", "")
+            found.append(((chain, place), bool(within(lab.trial()))))
+            lab.call(lambda: apply(lab.policy))
+    assert found == [(rule, True) for rule in OPENED]
+
+
+def test_a_flush_of_all_nftables_leaves_what_the_limits_say() -> None:
+    """On a host whose iptables is nft's it takes both layers, on a legacy host the second one alone."""
+    for variant, kept in (("legacy", True), ("nft", False)):
+        with Lab(policy_of(variant)) as lab:
+            lab.call(lambda lab=lab: apply(lab.policy))  # type: ignore[misc]
+            happens(lab, variant, ALL_NATIVE)
+            assert (leaks(lab.trial()) == []) is kept

@@ -160,6 +160,7 @@ def test_without_the_pins_such_packets_would_have_been_seen(lab: Lab, variant: s
     script = (
         NO_MANGLE
         + NO_RULES
+        + "nft delete table inet laneway; "
         + "iptables-{v} -F; iptables-{v} -P FORWARD ACCEPT; ip6tables-{v} -F; iptables-{v} -t nat -F"
     )
 

@@ -114,10 +114,11 @@ def _postrouting(field: MarkField) -> tuple[NftRule, ...]:
 
 
 def _from_tenants(scene: Scene) -> Iterator[NftRule]:
-    yield NftRule((_TO_TENANTS,), f"goto {BETWEEN_TENANTS}")
+    # First what most of them are.
     for way in scene.ways:
         by_it = (_marked(scene.lanes.field.by_uplink(way.number)), Named(Field.OIFNAME, way.uplink.interface))
         yield NftRule(by_it, f"goto {LEAVING}")
+    yield NftRule((_TO_TENANTS,), f"goto {BETWEEN_TENANTS}")
     yield NftRule((), _DROP)
 
 
