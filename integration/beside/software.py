@@ -29,6 +29,7 @@ PROGRAMS = {
     "cni": ("containernetworking-plugins",),
     "firewalld": ("firewalld", "dbus", "iptables", "ipset"),
     "ufw": ("ufw", "iptables"),
+    "sshd": ("openssh-server",),
     "persistent": ("netfilter-persistent", "iptables-persistent", "nftables"),
 }
 """What is wanted of Debian for each program: with all it depends on."""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 POLICIES = Path(__file__).parents[2] / "policies"
 
-_UPLINKS = """
+UPLINKS = """
 for n in 0 1; do
     ip link add eth$n type veth peer name provider$n
     ip link set provider$n up
@@ -60,7 +60,7 @@ def variant(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def router(throwaway: Throwaway, variant: str) -> Throwaway:
     """A host with two uplinks, whose `iptables` is of the variant."""
-    throwaway.sh(_UPLINKS)
+    throwaway.sh(UPLINKS)
     for tool in ("iptables", "ip6tables"):
         for suffix in ("", "-save", "-restore"):
             throwaway.sh(f"ln -sf /usr/sbin/{tool}-{variant}{suffix} /etc/alternatives/{tool}{suffix}")

@@ -1,0 +1,1 @@
+"""Hosts managed from another machine, by a real ssh."""
