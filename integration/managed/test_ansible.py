@@ -148,7 +148,7 @@ def test_a_host_is_managed(ansible: Ansible) -> None:
     assert ansible.state() == held
 
     said = ansible(policy("acme", publish='"22:22/tcp"'), code=2)
-    assert "ssh" in said
+    assert "logged in at 192.0.2.2 port 22" in said
     assert ansible.state() == held
 
     ansible.managed.host.sh("ip link set lwb-acme down")
