@@ -51,7 +51,7 @@ from laneway.compile.names import (
 )
 from laneway.compile.nat import own_addresses, uplink_address
 from laneway.compile.sets import ICMP
-from laneway.lanes.field import HOST_OWNER
+from laneway.lanes.field import HOST_OWNER, NO_UPLINK
 from laneway.state.chains import (
     BaseJump,
     Bridged,
@@ -131,8 +131,10 @@ def _isolate(scene: Scene) -> Iterator[ChainRule]:
         by_it = (OutInterface(way.uplink.interface), Mark(field.by_uplink(way.number)))
         yield ChainRule((*by_it, CtState(("DNAT",)), CtDirection("REPLY")), Verdict.RETURN)
     yield ChainRule((TENANTS, TO_TENANTS), Jump(BETWEEN, goto=True))
+    # What crosses between tenants has no uplink: nobody outside answers in it as one of them.
+    of_uplinks = Mark(field.by_uplink(NO_UPLINK), negated=True)
     for way in scene.ways:
-        yield ChainRule((InInterface(way.uplink.interface), TO_TENANTS), Verdict.RETURN)
+        yield ChainRule((InInterface(way.uplink.interface), TO_TENANTS, of_uplinks), Verdict.RETURN)
     yield ChainRule((TO_TENANTS,), Jump(BY_OTHER_LINK, goto=True))
     # What begins is refused by filter, and if not there, on its way out (marking.py).
     known = CtState(("NEW",), negated=True)
@@ -172,7 +174,7 @@ def _to_unmarked(scene: Scene) -> Chain:
 
 
 def _by_other_link(scene: Scene) -> Chain:
-    """Return what drops the answers of somebody on another network of the host's, who speaks as whom a tenant asked.
+    """Return what drops the answers of somebody who speaks as whom a tenant asked, by a link that flow does not take.
 
     The host's own flows may take any link: a load balancer in the kernel (IPVS) has a tenant's part in them.
     """
