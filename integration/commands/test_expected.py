@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 import time
 from typing import TYPE_CHECKING
@@ -52,18 +53,25 @@ def transfer(host: Throwaway, server: str, family: int, address: str) -> None:
     host.run([*inside(server), sys.executable, "-c", _SENDS, address, WEB[family]])
 
 
+def arrives(host: Throwaway, family: int) -> bool:
+    """Wait until acme's workload is sent a file from outside: an IPv6 neighbour may be found late."""
+    deadline = time.monotonic() + 30
+    with hearing(host, "acme-web") as web:
+        while time.monotonic() < deadline:
+            transfer(host, "provider", family, OUTSIDE[family])
+            time.sleep(0.3)
+            if any(each.source == OUTSIDE[family] and each.protocol == socket.IPPROTO_UDP for each in web()):
+                return True
+    return False
+
+
 def test_what_a_helper_expects_leads_to_no_other_tenant(router: Throwaway, laneway: Laneway, variant: str) -> None:
     router.sh(PROVIDER + PROVIDER6 + "ip -n provider route add 10.0.0.0/8 via 192.0.2.2")
     apply(laneway, policy() + MORE)
     router.sh(on_both(HELPER, variant))
 
-    with hearing(router, "acme-web") as web:
-        for family in BOTH:
-            transfer(router, "provider", family, OUTSIDE[family])
-        time.sleep(0.3)
-        assert [each.source for each in web() if each.source in OUTSIDE.values() and each.protocol == 17] == [
-            *OUTSIDE.values()
-        ]
+    for family in BOTH:
+        assert arrives(router, family)
 
     for family, tool in ((4, "iptables"), (6, "ip6tables")):
         router.sh(f"{tool}-{variant} -t nat -I PREROUTING -p udp --dport 5555 -j DNAT --to {PC[family]}")
