@@ -22,6 +22,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from laneway.compile.beginning import BEGINS, beginnings
 from laneway.compile.between import between
 from laneway.compile.dispatch import ByOwner, Entry, dispatch
 from laneway.compile.marking import TENANTS, TO_TENANTS
@@ -29,28 +30,20 @@ from laneway.compile.names import (
     BEGINNING,
     BETWEEN,
     BY_OTHER_LINK,
-    EXPECTED,
     FROM_UNMARKED,
     HOST_SERVICES,
-    HOSTS_FLOW,
     ISOLATE,
     LEAVING,
     NO_ANSWER,
-    NOT_PUBLISHED,
     OWN_SOURCES,
-    TO_TENANT,
     TO_UNMARKED,
     UNMARKED_ISOLATE,
     USER,
-    allow_set,
     comment,
     host_set,
-    inside_set,
     net_set,
-    src_set,
 )
 from laneway.compile.nat import own_addresses, uplink_address
-from laneway.compile.sets import ICMP
 from laneway.lanes.field import HOST_OWNER, NO_UPLINK
 from laneway.state.chains import (
     BaseJump,
@@ -59,29 +52,21 @@ from laneway.state.chains import (
     ChainKey,
     ChainRule,
     Confirmed,
-    ConnMark,
     CtDirection,
     CtState,
-    FromLocal,
     FromPrefix,
     InInterface,
     InSet,
     Jump,
     JumpKey,
-    MapMark,
     Mark,
     OutInterface,
-    Protocol,
-    RestoreMark,
-    SaveMark,
     SetConnMark,
     SetMark,
     ToLocal,
     Verdict,
-    XorMark,
     XtTable,
 )
-from laneway.state.marks import FwMark
 from laneway.state.prefix import FAMILIES, Prefix, leading, of_address
 
 if TYPE_CHECKING:
@@ -89,9 +74,6 @@ if TYPE_CHECKING:
 
     from laneway.compile.scene import Resident, Scene, Way
     from laneway.state.host import HostState
-
-_BEGINS = CtState(("ESTABLISHED",), negated=True)
-"""What a helper of conntrack expects begins as related, and what others do not track is never more than untracked."""
 
 
 def isolate(scene: Scene, state: HostState) -> None:
@@ -106,18 +88,14 @@ def isolate(scene: Scene, state: HostState) -> None:
             BETWEEN: between(scene, family),
             BY_OTHER_LINK: _by_other_link(scene),
             **_leaving(scene, family),
-            BEGINNING: tuple(_beginning(scene, family)),
-            HOSTS_FLOW: _hosts_flow(scene, family),
-            TO_TENANT: tuple(_to_tenant(scene, family)),
-            EXPECTED: _expected(scene, family),
-            NOT_PUBLISHED: _not_published(scene, family),
+            **beginnings(scene, family),
             HOST_SERVICES: tuple(_host_services(scene, family)),
             NO_ANSWER: _no_answer(scene),
         }
         state.chains.update({ChainKey(family, XtTable.MANGLE, name): rules for name, rules in chains.items()})
         state.jumps[JumpKey(family, XtTable.MANGLE, "FORWARD", ISOLATE)] = BaseJump()
         state.jumps[JumpKey(family, XtTable.MANGLE, "INPUT", HOST_SERVICES)] = BaseJump((TENANTS,))
-        state.jumps[JumpKey(family, XtTable.MANGLE, "POSTROUTING", BEGINNING)] = BaseJump((_BEGINS,))
+        state.jumps[JumpKey(family, XtTable.MANGLE, "POSTROUTING", BEGINNING)] = BaseJump((BEGINS,))
 
 
 def _isolate(scene: Scene) -> Iterator[ChainRule]:
@@ -255,88 +233,4 @@ def _no_answer(scene: Scene) -> Chain:
     return (
         ChainRule((Confirmed(),), Verdict.DROP, comment("-", "host")),
         ChainRule((), SetConnMark(scene.lanes.field.by_uplink(0)), note),
-    )
-
-
-def _beginning(scene: Scene, family: int) -> Iterator[ChainRule]:
-    """Yield what is asked of new flows when filter has let them pass, or somebody before it.
-
-    Filter refuses the same with an error, which mangle cannot. That the host's own flows to tenants are marked here
-    and not in OUTPUT: here it is known which workload a published port leads to, and by which bridge.
-    """
-    field = scene.lanes.field
-    yield ChainRule((TO_TENANTS,), Jump(TO_TENANT, goto=True))
-    yield ChainRule((Mark(field.unmarked),), Verdict.RETURN)
-    yield ChainRule((Mark(field.by_owner(HOST_OWNER)),), Verdict.RETURN)
-    yield ChainRule((InSet(net_set(family), "dst"),), Verdict.DROP, comment("-", "not-here"))
-    # Of errors it is said too, whose flow was translated.
-    yield ChainRule((CtState(("DNAT",)), CtState(("NEW",))), Verdict.DROP, comment("-", "to-others"))
-    for way in scene.ways:
-        by_it = (OutInterface(way.uplink.interface), Mark(field.by_uplink(way.number)))
-        yield ChainRule(by_it, Verdict.RETURN, comment(way.uplink.name, "out"))
-    yield ChainRule((), Verdict.DROP, comment("-", "elsewhere"))
-
-
-def _to_tenant(scene: Scene, family: int) -> Iterator[ChainRule]:
-    field = scene.lanes.field
-    yield ChainRule((CtState(("RELATED",)),), Jump(EXPECTED, goto=True), comment("-", "related"))
-    own = (ConnMark(field.unmarked), FromLocal())
-    yield ChainRule(own, Jump(HOSTS_FLOW, goto=True), comment("-", "host"))
-    yield ChainRule((Mark(field.in_no_lane),), Verdict.RETURN)
-    # A published port has the crossing mark. Where others send it on, by DNAT or without conntrack (NPTv6, stateless
-    # rules of nftables), that leads to every tenant.
-    elsewhere = InSet(inside_set(family), "dst,dst", negated=True)
-    yield ChainRule((elsewhere,), Jump(NOT_PUBLISHED, goto=True), comment("-", "not-published"))
-
-
-def _hosts_flow(scene: Scene, family: int) -> Chain:
-    """Return what gives a flow of the host's own to a tenant that tenant's mark, before the first error about it."""
-    note = comment("-", "host")
-    return (
-        ChainRule((), MapMark(src_set(family), "dst,dst"), note),
-        ChainRule((), SaveMark(scene.lanes.field.mask), note),
-    )
-
-
-def _not_published(scene: Scene, family: int) -> Chain:
-    """Return what becomes of flows to a tenant where no published port leads: what filter says, too.
-
-    The host's own flow has its tenant's mark when its first packet is sent again. One that a process of the host sends
-    with another's source (a transparent proxy) has none, unlike all that is forwarded.
-    """
-    field = scene.lanes.field
-    balanced = (Mark(field.by_owner(HOST_OWNER)), Mark(field.crossing, negated=True))
-    return (
-        ChainRule((FromLocal(),), Verdict.RETURN, comment("-", "host")),
-        ChainRule((ConnMark(field.unmarked),), Verdict.RETURN, comment("-", "host")),
-        ChainRule((InSet(allow_set(family), "dst,dst,src"),), Verdict.RETURN, comment("-", "allow")),
-        ChainRule((InSet(src_set(family), "src,dst"),), Verdict.RETURN, comment("-", "home")),
-        # By a load balancer in the kernel (IPVS), which takes part in flows that somebody outside has with the host.
-        ChainRule(balanced, Verdict.RETURN, comment("-", "host")),
-        ChainRule((), Verdict.DROP, comment("-", "not-published")),
-    )
-
-
-def _expected(scene: Scene, family: int) -> Chain:
-    """Return what drops a flow that a helper of conntrack (FTP, TFTP, SIP) expects and that leads to another tenant.
-
-    It has the mark of the flow that it is expected by, and filter lets what is related pass: so it would go to whatever
-    tenant the helper was told of, or others' DNAT sends it to. Of flows between tenants the mark does not say whose
-    they are: what is expected by them is judged like one that begins by itself. An ICMP error gets to an end of the
-    flow that it quotes or nowhere (nf_conntrack_inet_error).
-    """
-    field = scene.lanes.field
-    note = comment("-", "related")
-    others = Mark(FwMark(0, field.owner_mask), negated=True)
-    return (
-        ChainRule((Protocol(ICMP[family]),), Verdict.RETURN, note),
-        ChainRule((FromLocal(),), Verdict.RETURN, comment("-", "host")),
-        ChainRule((Mark(field.in_no_lane),), Verdict.RETURN),
-        ChainRule((Mark(field.crossing),), Jump(NOT_PUBLISHED, goto=True), note),
-        # Where the set knows nobody it leaves the mark alone, which would be the flow's own.
-        ChainRule((), SetMark(field.unmarked), note),
-        ChainRule((), MapMark(src_set(family), "dst,dst"), note),
-        ChainRule((), XorMark(field.mask), note),
-        ChainRule((others,), Verdict.DROP, comment("-", "between-tenants")),
-        ChainRule((), RestoreMark(field.mask), note),
     )
