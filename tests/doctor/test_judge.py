@@ -524,6 +524,15 @@ def test_a_table_of_flows_that_is_nearly_full_is_an_error() -> None:
     assert (found.rule, found.severity) == ("flows-full", Severity.ERROR)
 
 
+def test_a_link_that_asks_for_neighbours_wants_a_gateway() -> None:
+    without = POLICY._replace(uplinks=(POLICY.uplinks[0]._replace(gateway4="onlink", gateway6="onlink"),))
+    asking = replace(HEALTHY, links=tuple(each._replace(resolves=True) for each in HEALTHY.links))
+
+    assert "gateway-missing" in {each.rule for each in judge(asking, without)}
+    assert "gateway-missing" not in {each.rule for each in judge(HEALTHY, without)}
+    assert "gateway-missing" not in {each.rule for each in judge(asking, POLICY)}
+
+
 def test_an_ip_rule_in_the_way_is_moved_behind() -> None:
     text = "12345: from 10.1.0.0/16 lookup 7"
     seen = replace(HEALTHY, foreign=Foreign(fib_rules=(*MAIN, ForeignFibRule(4, 12345, text))))

@@ -102,7 +102,9 @@ def find(number: int | None) -> Generation:
         message = f"there is no generation {number}"
     if found is None:
         numbers = ", ".join(str(each.number) for each in every if not each.reverted)
-        raise UsageError(message, f"`laneway history` lists them: {numbers or 'none'}")
+        raise UsageError(
+            message, f"generations that can be restored: {numbers or 'none'}; `laneway history` shows them"
+        )
     return found
 
 

@@ -77,5 +77,5 @@ def waiting_lines(waiting: Pending | None) -> Iterator[str]:
     """Yield, for a person, what must be done about a change that waits."""
     if waiting is not None:
         moment = waiting.until.astimezone().strftime("%H:%M:%S")
-        within, keep = f"{waiting.seconds:g} seconds", f"`laneway confirm {waiting.generation}`"
-        yield f"to be confirmed within {within}: {keep}, or it is reverted at {moment}"
+        keep = f"`laneway confirm {waiting.generation}`"
+        yield f"{max(waiting.left, 0):.0f} s left to confirm: {keep} keeps it, or it is reverted at {moment}"

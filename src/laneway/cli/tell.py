@@ -23,7 +23,7 @@ NOUNS = {
     "netns": "network namespace",
     "links": "link",
     "addresses": "address",
-    "priors": "remembered value",
+    "priors": "former sysctl value",
     "sysctls": "sysctl",
     "routes": "route",
     "files": "file",

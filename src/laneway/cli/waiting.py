@@ -33,8 +33,8 @@ def lines(waiting: Pending | None) -> Iterator[str]:
         keep = f"`laneway confirm {number}`".replace(" `", "`")
         yield f"{waiting.describe()} ({waiting.left:.0f} s left): {keep} keeps it, `laneway rollback` reverts it now"
     else:
-        revert = "`laneway rollback --pending` reverts it, unless another laneway already does"
-        yield f"{waiting.describe()}, which is over: {revert}"
+        revert = "it is being reverted; if this line stays, `laneway rollback --pending` reverts it"
+        yield f"{waiting.describe()}, and that time is over: {revert}"
 
 
 def note(waiting: Pending | None) -> None:

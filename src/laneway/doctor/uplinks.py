@@ -7,7 +7,7 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from laneway.doctor.finding import APPLY, error, info, warning
-from laneway.policy.model import AUTO
+from laneway.policy.model import AUTO, ONLINK
 from laneway.state.gateways import refused_gateway, sharing_a_network
 from laneway.state.prefix import ANY, FAMILIES, IPV4, Prefix, of_address
 from laneway.state.routing import RouteKind
@@ -44,6 +44,13 @@ def judge(seen: Diagnosis, policy: PolicySet) -> Iterator[Finding]:
         if not link.carrier:
             why = "what goes by it is lost"
             yield warning("uplink-no-carrier", f"{label}: {name} has no carrier", why, hint="look at the cable")
+        if link.resolves and uplink.gateway4 == uplink.gateway6 == ONLINK:
+            yield warning(
+                "gateway-missing",
+                f"{label}: {name} is no point-to-point link, and the policy names no gateway",
+                "its lanes ask every address on the internet for its MAC address on that link, and nobody answers",
+                hint='write gateways = "auto", or their addresses',
+            )
         for family in FAMILIES:
             gateway = _gateway(uplink, family)
             if gateway is not None and family in families:

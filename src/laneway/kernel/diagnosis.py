@@ -57,6 +57,8 @@ Saved = dict[int, "dict[str, SavedTable]"]
 
 _LINK = Struct("=BxHiII")  # family, device type, index, flags, which flags change
 _IFF_UP = 1
+_IFF_POINTOPOINT = 1 << 4
+_IFF_NOARP = 1 << 7
 _IFF_LOWER_UP = 1 << 16
 _IFLA_IFNAME = 3
 _IFLA_MTU = 4
@@ -175,7 +177,8 @@ def _seen(body: bytes) -> LinkSeen:
     found = attributes(body, _LINK.size)
     mtu, group = (_NUMBER.unpack(found[kind])[0] if kind in found else 0 for kind in (_IFLA_MTU, _IFLA_GROUP))
     name = string(found.get(_IFLA_IFNAME, b""))
-    return LinkSeen(name, bool(flags & _IFF_UP), bool(flags & _IFF_LOWER_UP), mtu, group in OUR_GROUPS)
+    up, carrier, resolves = flags & _IFF_UP, flags & _IFF_LOWER_UP, not flags & (_IFF_POINTOPOINT | _IFF_NOARP)
+    return LinkSeen(name, bool(up), bool(carrier), mtu, group in OUR_GROUPS, resolves)
 
 
 def _foreign(variant: Variant | None, names: frozenset[str], root: Path) -> Foreign:

@@ -83,7 +83,7 @@ def _check_class(
         return
     if not tenant.uplinks:
         return
-    notes = [("note: these are", Place.of(tenant.source, "uplinks"))]
+    notes = [("note: its uplinks are", Place.of(tenant.source, "uplinks"))]
     hint = f"add {name} to them: a tenant has lanes by its own uplinks alone"
     where.wrong(f"{label}: {name} is not one of the tenant's uplinks", place, hint=hint, notes=notes)
 

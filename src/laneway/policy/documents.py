@@ -215,6 +215,10 @@ def _reason(error: Exception) -> str:
 def _remedy(error: Exception) -> str:
     if isinstance(error, OSError) and error.errno == errno.ELOOP:
         return "a symbolic link leads back to itself"
+    if isinstance(error, FileNotFoundError) and str(error.filename) == "/etc/laneway":
+        return "that is where a policy is looked for when no PATH is given"
+    if "named pipe" in str(error):
+        return "write - and have the pipe on standard input"
     return ""
 
 

@@ -86,7 +86,7 @@ def _matches_nothing(tenant: Tenant, each: TrafficClass) -> tuple[str, Fault]:
         return "class-matches-nothing", Fault(message, Place.of(each.source, "match", "to"))
     message = f"{_label(tenant, each)}: matches nothing: no packet of the tenant comes from or goes to these prefixes"
     hint = f"the tenant's subnets are {', '.join(map(str, tenant.subnets))}"
-    notes = (("note: these are", Place.of(tenant.source, "subnets")),)
+    notes = (("note: its subnets are", Place.of(tenant.source, "subnets")),)
     key = "from" if each.match.from_ else "to"
     return "class-matches-nothing", Fault(message, Place.of(each.source, "match", key), hint, notes)
 

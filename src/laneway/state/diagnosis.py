@@ -17,6 +17,7 @@ class LinkSeen(NamedTuple):
     carrier: bool
     mtu: int
     ours: bool = False
+    resolves: bool = False  # neighbours' addresses: it is no point-to-point link and has ARP (netdevice(7))
 
 
 class Trial(NamedTuple):
