@@ -76,7 +76,7 @@ def test_a_mac_that_somebody_changed_is_drift_and_neighbours_are_told_when_it_is
     assert reaches(router, None, "10.20.0.10", "fd20::10") == ["10.20.0.10", "fd20::10"]
     assert reaches(router, "acme-db", "10.20.0.10", "fd20::10") == ["10.20.0.10", "fd20::10"]
 
-    assert mac in laneway("plan", "/run/policy.toml", code=4).stdout
+    assert mac in laneway("plan", "/run/policy.toml", "--commands", code=4).stdout
     laneway("apply", "/run/policy.toml")
 
     assert mac_of(router, "acme-web") == mac
