@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
     from integration.throwaway import Throwaway
 
 TOLD = "/run/laneway/run.json"
+IN_FORCE = "/var/lib/laneway/generations/1/policy.toml"
 HOST = """
 ip netns add provider
 for n in 0 1; do ip link set provider$n netns provider; ip -n provider link set provider$n up; done
@@ -77,13 +81,13 @@ EVENTS = {
 
 
 @contextmanager
-def running(host: Throwaway, log: Path, *options: str) -> Iterator[subprocess.Popen[str]]:
+def running(host: Throwaway, log: Path, *options: str, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
     """Run `laneway run` on the host, from its first look on; `log` gets what it says."""
     command = [*host.prefix, sys.executable, "-m", "laneway", "run", *options]
     with log.open("w") as errors:
-        one = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=errors, text=True)
+        one = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=errors, env={**os.environ, **environment})
     try:
-        wait_for(lambda: bool(told(host)) and told(host)["pid"] == follower(host))
+        wait_for(lambda: told(host).get("pid") == follower(host) == one.pid)
         yield one
     finally:
         one.kill()
@@ -150,3 +154,100 @@ def test_what_is_taken_away_comes_back(applied: Laneway, variant: str, tmp_path:
         assert process.wait(30) == 0
     assert flows(host)
     assert applied.json("history")["generations"][-1]["generation"] == 1  # repairs make none
+
+
+def test_it_holds_what_is_in_force_and_nothing_else(laneway: Laneway, tmp_path: Path) -> None:
+    host, log = laneway.host, tmp_path / "log"
+    host.sh(HOST)
+    with running(host, log, "--every", "2s") as process:
+        wait_for(lambda: "no policy is in force on this host: waiting" in log.read_text())
+        host.run(["tee", "/run/policy.toml"], input=POLICY)
+        laneway("apply", "/run/policy.toml")  # taken over at once
+        wait_for(lambda: told(host)["generation"] == 1)
+        assert laneway.json("status", code=None)["run"]["pid"] == process.pid
+        assert "Exit code" not in laneway("run", code=9).stdout  # one follows this host already
+
+        host.run(["tee", "/run/policy.toml"], input=POLICY.replace("globex", "initech"))
+        host.sh("ip rule flush protocol 147; ipset flush")  # the set has no events
+        wait_for(lambda: flows(host))
+        assert "globex-app" in host.sh("ip netns")  # an edited file is not in force
+
+        laneway("apply", "/run/policy.toml", "--prune", "--confirm-within", "5m")
+        wait_for(lambda: told(host)["generation"] == 2)
+        host.sh("ip rule flush protocol 147")
+        wait_for(lambda: told(host)["repairs"][-1]["what"].endswith("ip rules"))
+        assert "initech-app" in host.sh("ip netns")  # repaired to the change that waits
+        laneway("rollback")
+        wait_for(lambda: told(host)["generation"] == 1)
+        assert "globex-app" in host.sh("ip netns")
+
+        process.send_signal(signal.SIGKILL)
+        process.wait(30)
+    before = seen(host)
+    assert laneway.json("status", code=None)["run"] is None
+    assert flows(host)
+    with running(host, log) as process:
+        process.send_signal(signal.SIGHUP)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
+    assert seen(host) == before
+
+
+def test_what_cannot_be_read_is_told_and_the_host_left_as_it_is(applied: Laneway, tmp_path: Path) -> None:
+    host, log = applied.host, tmp_path / "log"
+    host.sh(f"cp {IN_FORCE} /run/good; echo 'tenants = 1' > {IN_FORCE}")
+    before = seen(host)
+    heard = manager(tmp_path / "notify")
+    systemd = {"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "1000000"}
+    with running(host, log, **systemd) as process:
+        wait_for(lambda: any(each.startswith("READY=1\n") for each in heard))
+        wait_for(lambda: heard.count("WATCHDOG=1") > 2, seconds=5)  # twice in each second
+        wait_for(lambda: bool(told(host)["trouble"]))
+        assert "tenants" in log.read_text()
+        assert seen(host) == before
+        host.sh(f"cp /run/good {IN_FORCE}; ip rule flush protocol 147")
+        wait_for(lambda: not told(host)["trouble"] and bool(told(host)["repairs"]))
+        assert seen(host) == before
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
+    wait_for(lambda: "STOPPING=1" in heard)
+
+
+def manager(path: Path) -> list[str]:
+    """Listen as a service manager does, and return the list that what is told goes into."""
+    heard: list[str] = []
+    one = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    one.bind(str(path))
+
+    def listen() -> None:
+        while True:
+            heard.append(one.recv(999).decode())
+
+    threading.Thread(target=listen, daemon=True).start()
+    return heard
+
+
+def test_it_does_not_fight(applied: Laneway, tmp_path: Path) -> None:
+    host, log = applied.host, tmp_path / "log"
+    with running(host, log):
+        for done in range(1, 4):
+            host.sh("ip route del default table lw.globex.north")
+            wait_for(lambda done=done: len(told(host)["repairs"]) == done)  # type: ignore[misc]
+        wait_for(lambda: "undone again and again" in told(host)["waits"])
+        assert "undone again and again, by" in applied("status", code=None).stdout
+        host.sh("ip route del default table lw.globex.north; ip rule flush protocol 147")  # the rules are not contested
+        wait_for(lambda: len(told(host)["repairs"]) > 3)
+        host.sh("ip route del default table lw.globex.north")
+        end = time.monotonic() + 4  # the wait is ten seconds by now
+        while time.monotonic() < end:
+            assert "default" not in host.sh("ip route show table lw.globex.north").replace("unreachable default", "")
+            time.sleep(0.2)
+        wait_for(lambda: reaches(host, "globex-app", FARS[0]))
+
+
+def seen(host: Throwaway) -> str:
+    """Return what tools of others see of the host: rules, routes, links and chains."""
+    return host.sh(
+        "for f in 4 6; do ip -$f rule; ip -$f route show table all proto 147; done\n"
+        "iptables-save | grep -v '^[#:]'; ip6tables-save | grep -v '^[#:]'; ipset save | sort"
+    )

@@ -11,7 +11,7 @@ from integration.commands.conftest import Laneway
 if TYPE_CHECKING:
     from integration.throwaway import Throwaway
 
-UNITS = ("laneway-pending.service", "laneway-boot.service", "laneway-uplinks.service")
+UNITS = ("laneway-pending.service", "laneway-boot.service", "laneway-uplinks.service", "laneway.service")
 FOUND = "find /etc -newer /run/before \\( -type f -o -type l \\) | sort"
 
 

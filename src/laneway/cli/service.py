@@ -32,7 +32,7 @@ def register(app: "Typer") -> None:
 
     @service.command(short_help="Install and enable units that apply the policy at every boot.")
     def install(*, as_json: Annotated[bool, typer.Option("--json", help="Answer as JSON.")] = False) -> None:
-        """Have systemd apply the policy in force at every start of the host.
+        """Have systemd apply the policy in force at every start of the host, and `laneway run` keep it from then on.
 
         Files go to /etc, unless a package has put them where systemd finds them: drop-ins for services that flush
         rules of others (nftables, firewalld, netfilter-persistent, ufw, iptables), and for systemd-networkd and
@@ -146,6 +146,8 @@ def _wanted(command: str) -> Iterator["ServiceFile"]:
 def _notes(written: list[str]) -> Iterator[str]:
     from laneway.kernel import service
 
+    if any(path.endswith("/laneway.service") for path in written):
+        yield "links and gateways are followed from the next start of the host on, or now: systemctl start laneway"
     if any("/systemd/network" in path for path in written):
         yield "systemd-networkd reads its file when it is restarted: systemctl restart systemd-networkd"
     if any("NetworkManager" in path for path in written):

@@ -58,8 +58,9 @@ def tell_manager(*lines: str) -> None:
     address = path.encode() if path[0] == "/" else b"\0" + path[1:].encode()
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as one:
+            one.setblocking(False)  # noqa: FBT003  as Python has it
             one.sendto("\n".join(lines).encode(errors="replace"), address)
-    except OSError:  # whoever should hear it has gone: the work goes on
+    except OSError:  # whoever should hear it has gone, or does not listen: the work goes on
         return
 
 

@@ -10,11 +10,8 @@ from typing import Final
 MARK: Final = "# Written by `laneway service install`; `laneway service remove` deletes it.\n"
 """The first line of a file that an operator's command wrote: no other file is deleted."""
 
-UNITS: Final = ("laneway-pending.service", "laneway-boot.service", "laneway-uplinks.service")
-"""The units that are enabled, in the order in which they run.
-
-A daemon that follows the uplinks takes the place of the last one.
-"""
+UNITS: Final = ("laneway-pending.service", "laneway-boot.service", "laneway-uplinks.service", "laneway.service")
+"""The units that are enabled, in the order in which they run; the last one goes on."""
 
 FLUSHING: Final = {
     "nftables.service": True,
