@@ -32,7 +32,7 @@ class Following(NamedTuple):
 
     pid: int
     since: str
-    generation: int = 0  # 0: nothing is in force
+    generation: int | None = None  # 0: nothing is in force; None: that is not known yet
     repairs: tuple[Repair, ...] = ()  # the last of them, the newest last
     waits: str = ""  # for what, and since whom it undoes
     trouble: str = ""  # why the host is not as the policy in force says
