@@ -63,6 +63,7 @@ uplinks = ["north"]
 [tenants.globex.workloads.app]
 addresses = ["10.30.0.10", "fd30::10"]
 """
+OTHER = POLICY.replace("globex", "initech").replace("10.30.", "10.31.").replace("fd30:", "fd31:")
 FARS = ("203.0.113.9", "2001:db8:ffff::9")
 EVENTS = {
     "link down and up": f"ip link set eth1 down; ip link set eth1 up; {AGAIN.replace('ip addr add 198', ': 198')}",
@@ -167,7 +168,7 @@ def test_it_holds_what_is_in_force_and_nothing_else(laneway: Laneway, tmp_path: 
         assert laneway.json("status", code=None)["run"]["pid"] == process.pid
         assert "Exit code" not in laneway("run", code=9).stdout  # one follows this host already
 
-        host.run(["tee", "/run/policy.toml"], input=POLICY.replace("globex", "initech"))
+        host.run(["tee", "/run/policy.toml"], input=OTHER)
         host.sh("ip rule flush protocol 147; ipset flush")  # the set has no events
         wait_for(lambda: flows(host))
         assert "globex-app" in host.sh("ip netns")  # an edited file is not in force
