@@ -39,7 +39,8 @@ class Following(NamedTuple):
 
     def as_json(self) -> dict[str, object]:
         """Return it as plain data."""
-        return {**self._asdict(), "repairs": [each._asdict() for each in self.repairs]}
+        repairs = [each._asdict() for each in self.repairs]
+        return {**self._asdict(), "generation": self.generation or 0, "repairs": repairs}
 
 
 def write(told: Following) -> None:
