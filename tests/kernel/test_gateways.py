@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from laneway.state.gateways import DefaultRoute, LookUp, gateways
+from laneway.state.gateways import DefaultRoute, LookUp, gateways, refused_gateway
 from laneway.state.prefix import prefix
 
 ADDRESSES = (("eth1", prefix("198.51.100.2/24")), ("eth1", prefix("2001:db8:b::2/64")))
@@ -44,3 +44,24 @@ def test_of_several_tables_the_one_that_is_asked_first_counts() -> None:
     later = DefaultRoute(102, 4, "eth1", 0, SECOND)
 
     assert gateways([later, APART], [LookUp(4, 9, 102, ""), LookUp(4, 5, 101, "")], ADDRESSES) == {("eth1", 4): OTHER}
+
+
+@pytest.mark.parametrize(
+    ("gateway", "routes", "refused"),
+    [
+        ("2001:db8:b::1", [], ""),
+        ("2001:db8:b::2", [], "eth1"),  # the host's own
+        ("198.51.100.2", [], "eth1"),
+        ("2001:db8:a::1", [("eth0", "2001:db8:a::/64")], "eth0"),
+        ("2001:db8:a::1", [("eth0", "2001:db8:a::/64"), ("eth1", "2001:db8:a::1/128")], ""),
+        ("2001:db8:a::1", [("eth0", "::/0")], ""),
+        ("192.0.2.1", [("eth0", "192.0.2.0/24")], ""),  # in IPv4 the kernel asks on the link
+        ("fe80::1", [("eth0", "fe80::/64")], ""),
+    ],
+)
+def test_a_gateway_that_main_reaches_by_another_link_is_refused(
+    gateway: str, routes: list[tuple[str, str]], refused: str
+) -> None:
+    known = [(link, prefix(to)) for link, to in routes]
+
+    assert refused_gateway("eth1", prefix(gateway).address, ADDRESSES, known) == refused

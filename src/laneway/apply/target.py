@@ -48,7 +48,8 @@ def refused_gateways(policy: PolicySet, facts: HostFacts) -> Iterator[str]:
         for gateway in (uplink.gateway4, uplink.gateway6):
             if gateway is None or isinstance(gateway, str) or uplink.interface not in facts.interfaces:
                 continue
-            if refused_gateway(uplink.interface, gateway.packed, facts.addresses):
+            routes = [(each.interface, each.to) for each in facts.uplink_routes]
+            if refused_gateway(uplink.interface, gateway.packed, facts.addresses, routes):
                 yield (
                     f"uplink {uplink.name}: the kernel refuses a route by {uplink.interface} to its gateway {gateway}, "
                     f"and its lanes are closed in IPv{gateway.version}; `laneway doctor` says why"

@@ -82,7 +82,12 @@ def _way(uplink: Uplink, number: int, facts: HostFacts) -> Way:
         elif gateway == ONLINK:
             gateways[family] = b""
         else:
-            refused = gateway is None or refused_gateway(uplink.interface, gateway.packed, facts.addresses)
+            refused = gateway is None or refused_gateway(
+                uplink.interface,
+                gateway.packed,
+                facts.addresses,
+                [(each.interface, each.to) for each in facts.uplink_routes],
+            )
             gateways[family] = None if refused or gateway is None else gateway.packed
     return Way(uplink, number, uplink.interface in facts.interfaces, gateways)
 

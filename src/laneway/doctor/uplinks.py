@@ -104,7 +104,8 @@ def _fixed(seen: Diagnosis, uplink: Uplink, gateway: Address) -> Iterator[Findin
     name, label = uplink.interface, f"uplink {uplink.name}"
     theirs = {each.name for each in seen.links if not each.ours} | {uplink.interface}
     held = [(each.link, each.address) for each in seen.underlay.addresses if each.link in theirs]
-    refused = refused_gateway(name, gateway.packed, held)
+    routes = [(each.dev, each.to) for each in seen.underlay.routes if each.dev]
+    refused = refused_gateway(name, gateway.packed, held, routes)
     if refused and gateway.packed in {address.address for _, address in held}:
         what = f"{label}: the gateway {gateway} is this host's own address"
         why = f"packets for it end here: the lanes are closed in IPv{gateway.version}"

@@ -73,7 +73,9 @@ def _rank(default: DefaultRoute, look_ups: Sequence[LookUp], addresses: Sequence
     return min(asked, default=None)
 
 
-def refused_gateway(interface: str, gateway: bytes, addresses: Iterable[tuple[str, Prefix]]) -> str:
+def refused_gateway(
+    interface: str, gateway: bytes, addresses: Collection[tuple[str, Prefix]], routes: Iterable[tuple[str, Prefix]]
+) -> str:
     """Return the link for which the kernel refuses a route by the interface to a gateway; none: an empty name.
 
     A gateway is not an address of the host's own (fib_check_nh, ip6_validate_gw), and in IPv6 not in what main reaches
@@ -82,9 +84,10 @@ def refused_gateway(interface: str, gateway: bytes, addresses: Iterable[tuple[st
     alone = Prefix(gateway, len(gateway) * 8)
     if is_link_local(alone):
         return ""
-    holding = [(each.length, link) for link, each in addresses if inside(alone, network_of(each))]
+    networks = {(link, network_of(each)) for link, each in addresses} | {(link, to) for link, to in routes if to.length}
+    holding = [(each.length, link) for link, each in networks if inside(alone, each)]
     own = [link for link, each in addresses if each.address == gateway]
-    longest = [link for length, link in holding if length == max(holding)[0]]
+    longest = sorted(link for length, link in holding if length == max(holding)[0])
     if own or alone.family == IPV4 or not longest or interface in longest:
         return own[0] if own else ""
     return longest[0]
