@@ -200,5 +200,6 @@ def loses_its_routes(hosting: Laneway, well: dict[str, str]) -> None:
         assert told["commands"] == ["laneway apply --in-force"]
     hosting("apply", "--in-force")
     assert reached(host) == well
+    hosting("doctor")  # who was asked for in vain while the link was down is asked anew
     assert hosting.json("verify")["findings"] == []
     assert [each["closed"] for each in hosting.json("status")["lanes"]] == [{}, {}]
