@@ -63,7 +63,7 @@ def test_a_plan_says_what_the_policy_changes(laneway: Laneway, quickstart: Path,
     assert change(first.stdout) == [*UPLINKS, f"+ {ACME}", f"+ {GLOBEX}"]
     assert "\n--commands shows each step as a command\n" in f"\n{first.stderr}"
     typed = laneway("plan", "--commands", quickstart, code=4)
-    assert typed.stdout.startswith("ip -4 rule add pref ")
+    assert "\nip netns add acme-web && " in typed.stdout
     assert "tenant acme: " not in typed.stdout  # what is piped into a shell is commands alone
     assert f"+ {ACME}" in typed.stderr
     assert laneway("apply", "--dry-run", quickstart, code=4).stdout == first.stdout
@@ -146,6 +146,7 @@ def test_a_saved_plan_is_applied_as_it_is_or_refused(laneway: Laneway, quickstar
     acme = tmp_path / "acme.toml"
     acme.write_text(quickstart.read_text().partition("# globex goes")[0])
     assert change(laneway("plan", "-o", "/run/first.plan", quickstart, code=4).stdout)[0] == UPLINKS[0]
+    assert change(laneway("apply", "--dry-run", "/run/first.plan", code=4).stdout)[0] == UPLINKS[0]
     assert laneway("apply", "/run/first.plan").stdout.startswith("applied, generation 1: ")
     assert laneway("plan", quickstart).stdout == ""
     assert laneway("verify").returncode == 0
@@ -157,6 +158,7 @@ def test_a_saved_plan_is_applied_as_it_is_or_refused(laneway: Laneway, quickstar
     refused = laneway("apply", "/run/prune.plan", code=7)
     assert "/run/prune.plan: the host has changed since this plan was made: ip -4 route " in refused.stderr
     assert laneway.json("apply", "/run/prune.plan", code=7)["error"]["kind"] == "conflict"
+    assert "the host has changed" in laneway("plan", "/run/prune.plan", code=7).stderr
     assert snapshot(laneway.host) == before
     laneway("apply", "--in-force")
     laneway("apply", "/run/prune.plan")

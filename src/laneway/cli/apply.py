@@ -69,7 +69,7 @@ def run(paths: Sequence[str | Path], asked: Manner) -> Exit:
     from laneway.cli.change import alone, change, refuse_while_waiting, waiting_lines
     from laneway.cli.durations import seconds_of
     from laneway.cli.steps_json import nobody, tenants_of
-    from laneway.cli.wire import look, look_at, mindful
+    from laneway.cli.wire import look
     from laneway.kernel.privilege import demand_net_admin
 
     within = None if asked.confirm_within is None else seconds_of(asked.confirm_within)
@@ -82,9 +82,7 @@ def run(paths: Sequence[str | Path], asked: Manner) -> Exit:
     agreed = difference.agreed(lambda: look(paths, prune=True)) if is_asked else None
     with alone(asked.wait):
         refuse_while_waiting()
-        scene = look(paths, prune=asked.prune) if saved is None else mindful(look_at(saved.policy, prune=True))
-        if saved is not None:
-            saved_plan.demand_same(saved, scene)
+        scene = look(paths, prune=asked.prune) if saved is None else saved_plan.scene_of(saved)
         difference.demand_agreed(scene, agreed)
         notes = scene.notes()
         outcome, record = change(scene, within=within)

@@ -62,10 +62,14 @@ def run(paths: Sequence[str | Path], asked: Manner, *, prune: bool, against: str
     """Print the plan."""
     if against == "-" and "-" in map(str, paths):
         raise UsageError("standard input cannot be the host and the policy at once", "write one of them to a file")
-    from laneway.cli import waiting
+    from laneway.cli import saved_plan, waiting
     from laneway.cli.wire import look, look_back
 
-    scene = look(paths, prune=prune) if against is None else look_back(against, paths, prune=prune)
+    saved = saved_plan.read(paths) if against is None and not prune else None
+    if saved is not None:
+        scene = saved_plan.scene_of(saved)
+    else:
+        scene = look(paths, prune=prune) if against is None else look_back(against, paths, prune=prune)
     code = show(scene, asked, lambda: waiting.pending_now() if against is None else None)
     if code == Exit.PENDING and not any(asked):
         output.note("--commands shows each step as a command")

@@ -73,11 +73,13 @@ def _begins_as_json(path: Path) -> bool:
         return False
 
 
-def demand_same(saved: SavedPlan, scene: Scene) -> None:
-    """Raise Conflict when what is to be done now is not what the plan says."""
+def scene_of(saved: SavedPlan) -> Scene:
+    """Return this host beside what the plan wants of it; raises Conflict where other steps are needed than it says."""
     from laneway.cli.steps_json import nobody, steps_json
+    from laneway.cli.wire import look_at, mindful
     from laneway.plan.plan import plan
 
+    scene = mindful(look_at(saved.policy, prune=True))
     steps = steps_json(plan(scene.aim.desired, scene.observed), nobody, scene.aim.policy.host)
     if steps and steps != saved.steps:
         differ = [each for each in steps if each not in saved.steps] or [
@@ -86,3 +88,4 @@ def demand_same(saved: SavedPlan, scene: Scene) -> None:
         example = f": {differ[0]['summary']}" if differ and isinstance(differ[0], dict) else ""
         message = f"{saved.file}: the host has changed since this plan was made{example}"
         raise Conflict(message, "plan again: laneway plan -o FILE PATH")
+    return scene
