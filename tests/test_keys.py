@@ -49,6 +49,7 @@ snat = ["198.51.100.9"]
 id = 3
 subnets = ["10.20.0.0/24", "fd20::/64"]
 uplinks = ["north", "south"]
+isolate = true
 snat = { north = ["192.0.2.77"] }
 host_access = ["icmp", "53/udp"]
 dns = ["9.9.9.9"]

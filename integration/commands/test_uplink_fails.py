@@ -48,6 +48,7 @@ ip -n provider1 addr add 198.51.100.1/24 dev provider1; ip -n provider1 addr add
 """
 BACK = """
 ip link set eth0 up; ip -n provider0 link set provider0 up
+ip -n provider0 addr replace 2001:db8:a::1/64 dev provider0 nodad
 ip addr replace 192.0.2.2/24 dev eth0; ip addr replace 2001:db8:a::2/64 dev eth0 nodad
 ip route replace default via 192.0.2.1; ip -6 route replace default via 2001:db8:a::1
 """
@@ -200,6 +201,6 @@ def loses_its_routes(hosting: Laneway, well: dict[str, str]) -> None:
         assert told["commands"] == ["laneway apply --in-force"]
     hosting("apply", "--in-force")
     assert reached(host) == well
-    hosting("doctor")  # who was asked for in vain while the link was down is asked anew
+    hosting("doctor")  # asks anew for who was asked for in vain meanwhile
     assert hosting.json("verify")["findings"] == []
     assert [each["closed"] for each in hosting.json("status")["lanes"]] == [{}, {}]

@@ -154,7 +154,7 @@ def test_a_signal_is_heeded_between_two_lots_and_then_goes_back(number: int) -> 
 
     name = signal.Signals(number).name
     assert re.fullmatch(
-        rf"interrupted by {name} before step \d+ of \d+: ip.*\nRolled back: the previous state is restored\.\n",
+        rf"interrupted by {name} before step \d+ of \d+: (ip|nft).*\nRolled back: the previous state is restored\.\n",
         told.stdout,
     )
 
