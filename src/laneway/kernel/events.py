@@ -139,11 +139,11 @@ class Watch:
         return None
 
     def _of_address(self, kind: int, body: bytes) -> Event | None:
-        index = _number(body[4:8])
+        index, made = _number(body[4:8]), kind == _NEW_ADDRESS
         if index in self._indexes:
-            return Event(f"an address of {_name(index)} {_done(kind == _NEW_ADDRESS)}", of_uplink=True)
+            return Event(f"an address of {_name(index)} {_done(made)}", of_uplink=not made)
         if attributes(body, 8).get(_ADDRESS_PROTO) == bytes([PROTOCOL]) or _is_ours(index):
-            return Event(f"an address of {_name(index)} {_done(kind == _NEW_ADDRESS)}")
+            return Event(f"an address of {_name(index)} {_done(made)}")
         return None
 
     def _of_route_message(self, kind: int, port: int, body: bytes) -> Event | None:
