@@ -81,8 +81,9 @@ class Ansible:
         commands = (
             "ip -j rule",
             "ip -6 -j rule",
-            "ip -j route show table all",
-            "ip -j link",
+            "ip -4 -j route show table all",
+            "ip -6 -j route show table all proto 147",  # the kernel's own come when an address is no longer tentative
+            "ip -br link | awk '{print $1, $3}'",  # not their states, which follow a carrier that comes late
             "iptables-save -t filter",
         )
         shown = [self.managed.host.sh(each) for each in commands]
