@@ -18,7 +18,7 @@ from laneway.kernel import links, netns, restore_input, routes, syscalls
 from laneway.kernel.host import LinuxHost
 from laneway.kernel.link_messages import new_bridge, new_veth
 from laneway.kernel.restore_input import Line
-from laneway.kernel.route_messages import route_request, rule_request
+from laneway.kernel.route_messages import rule_request
 from laneway.state.host import KINDS, HostState
 
 if TYPE_CHECKING:
@@ -95,10 +95,6 @@ KILLED: dict[str, tuple[Mutate, Mutate]] = {
     "pairs that nothing marks": (LATE, lambda p: p.setattr(links, "new_veth", _without_group(new_veth))),
     "namespaces that nothing marks": (LATE, _unmarked_namespaces),
     "names that nothing claims": (killed_before_the_mount, lambda p: p.setattr(netns, "_claim", _foreign_claim)),
-    "routes by another's number": (
-        LATE,
-        lambda p: p.setattr(routes, "route_request", _by_another(route_request)),
-    ),
     "rules by another's number": (LATE, lambda p: p.setattr(routes, "rule_request", _by_another(rule_request))),
 }
 

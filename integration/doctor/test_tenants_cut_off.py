@@ -22,7 +22,7 @@ PORT = 9999
 @pytest.fixture
 def serving(laneway: Laneway) -> Iterator[Laneway]:
     """Two tenants, and a server that answers both families behind their uplink."""
-    laneway.host.sh(PROVIDER + PROVIDER6)
+    laneway.host.sh(f"ip neigh flush dev eth0 nud permanent; {PROVIDER}{PROVIDER6}")
     apply(laneway, policy())
     with answering(laneway.host, "provider", SERVER[4], PORT), answering(laneway.host, "provider", SERVER[6], PORT):
         laneway.host.sh("ip -n provider route replace 10.20.0.0/24 via 192.0.2.2")

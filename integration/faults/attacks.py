@@ -54,7 +54,7 @@ ATTACKS = {
     "deleted": Attack("ip link del eth0", seen=_LACKS),
     "delsquat": Attack("ip link del eth0; ip link add eth0 type bridge", seen=_LACKS, stays=True),
     "down": Attack("ip link set eth0 down", seen=_LACKS),
-    "mtumac": Attack("ip link set eth0 mtu 1300 address 02:66:66:66:66:66"),
+    "mtumac": Attack("ip link set eth0 mtu 1300 address 02:66:66:66:66:66", seen=_LACKS),
     "addresses": Attack(
         "for n in $(seq 5); do for m in $(seq 250); do echo addr add 10.77.$n.$m/32 dev eth0;"
         " echo addr add fd77::$n:$m/128 dev eth0 nodad; done; done | ip -force -batch -",

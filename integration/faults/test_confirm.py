@@ -52,7 +52,9 @@ def taken_back(host: Throwaway) -> None:
 
 def test_an_unconfirmed_change_is_taken_back(applied: Throwaway) -> None:
     before = snapshot(applied)
-    assert re.search(r"`laneway confirm 2`, or it is reverted at \d\d:\d\d:\d\d", laneway(applied, *CHANGE).err)
+    assert re.search(
+        r"`laneway confirm 2` keeps it, or it is reverted at \d\d:\d\d:\d\d", laneway(applied, *CHANGE).err
+    )
     assert snapshot(applied) != before
 
     taken_back(applied)

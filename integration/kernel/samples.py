@@ -80,7 +80,7 @@ def one_of_everything() -> HostState:
             LinkKey(HOST, VETH): Link(
                 LinkKind.VETH, GROUP, master=BRIDGE, peer=inner, hairpin=True, alias="laneway tenant=acme workload=web"
             ),
-            inner: Link(LinkKind.PEER, GROUP),
+            inner: Link(LinkKind.PEER, GROUP, mac=bytes.fromhex("020102030406")),
         },
         addresses={
             AddressKey(HOST, BRIDGE, prefix("10.20.0.1/24")): None,

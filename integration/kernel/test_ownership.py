@@ -163,6 +163,7 @@ def test_facts_tell_gateways_and_routes_of_uplinks(crowded: Throwaway) -> None:
         "net/ipv4/ip_forward": "0",
         "net/ipv4/conf/all/rp_filter": "0",
         "net/ipv4/conf/up0/rp_filter": "1",
+        **{f"net/ipv4/conf/{link}/arp_{what}": "0" for link in ("all", "up0") for what in ("announce", "ignore")},
         "net/ipv6/conf/all/forwarding": "0",
         "net/ipv6/conf/up0/accept_ra": "1",
         "net/ipv6/conf/up0/use_oif_addrs_only": "0",
