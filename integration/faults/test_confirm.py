@@ -68,9 +68,9 @@ def test_an_unconfirmed_change_is_taken_back(applied: Throwaway) -> None:
 
 def test_a_confirmed_change_stays(applied: Throwaway) -> None:
     done(applied, *CHANGE)
-    changed = snapshot(applied)
-
     assert done(applied, "confirm") == "confirmed: generation 2 stays\n"
+    time.sleep(2)  # until the kernel has its own routes by a new link
+    changed = snapshot(applied)
 
     time.sleep(7)
     assert snapshot(applied) == changed
