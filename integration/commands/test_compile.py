@@ -41,8 +41,8 @@ def test_the_plain_tools_take_the_files_and_make_of_them_what_apply_makes(
 # What main knows by an uplink, and what a sysctl was before, no file can know.
 LOOK = {
     "rules": "(ip rule; ip -6 rule) | grep -v ^32768:",
-    "routes": "for f in -4 -6; do ip $f route show table all proto 147 | grep -vE 'lw._host|^[0-9].* eth. table' | sort;"
-    " done",
+    "routes": "for f in -4 -6; do ip $f route show table all proto 147 | grep -vE 'lw._host|^[0-9].* eth. table' |"
+    " sort; done",
     "sets": "ipset save | sed 's/ initval [^ ]*//; s/ hashsize [0-9]*//' | sort",
     "native": "nft list table inet laneway",
     "chains": "(iptables-save; ip6tables-save) | grep '^-A LANEWAY-' | grep -v PRIOR | sort",
