@@ -55,7 +55,8 @@ def test_one_policy_after_another_is_as_if_it_had_been_alone(first: PolicySet, s
         handed_over = rf"lane number \d+ is {somebody} on this host, and would be {somebody}"
         read_anew = r"host.marks is 0x\w{8} on this host, and would be 0x\w{8}$"
         passed_on = rf"\S+ is {somebody} on this host, and (\S+, which overlaps it, )?would be {somebody}"
-        renamed = r"uplink \S+ is \S+ on this host, and would be \S+, while tenant \S+ changes .*"
+        turned = r"while tenant \S+ changes what goes by which uplink"
+        renamed = rf"uplink \S+ is \S+ on this host, and would be \S+, {turned}"
         assert all(re.fullmatch(f"{kept}|{handed_over}|{read_anew}|{passed_on}|{renamed}", each) for each in refusals)
         assert kernel.read() == before
         return
